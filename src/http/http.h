@@ -1,0 +1,101 @@
+/*
+ * The HTTP server, on libmicrohttpd: one epoll thread per core, routes as data, requests suspended while the engine works.
+ *
+ * A handler is called once with the whole request. It either fills the response and returns HTTP_REPLY, or starts something and returns
+ * HTTP_WAIT; then some other thread calls http_resume(request) exactly once (it may happen before the handler has returned), and the server calls the
+ * route's `resumed` on an HTTP thread to fill the response. The request, its arena and its body live until the response
+ * is sent, even when the client has gone away. Bodies are wiped afterwards.
+ */
+#ifndef TURNPIKE_HTTP_HTTP_H
+#define TURNPIKE_HTTP_HTTP_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/str.h"
+
+enum http_method {
+    HTTP_GET = 1,
+    HTTP_POST = 2,
+    HTTP_PUT = 4,
+    HTTP_DELETE = 8,
+    HTTP_HEAD = 16,
+    HTTP_OPTIONS = 32
+};
+
+enum http_result { HTTP_REPLY, HTTP_WAIT };
+
+struct http_response {
+    unsigned status;          /* 200 at first */
+    const char *content_type; /* "application/json" at first */
+    struct buf body;          /* its maximum is the server's response limit */
+    const char *location;     /* for redirects, else NULL; in the request's arena */
+    const char *extra_headers[8][2];
+    size_t n_extra_headers;
+};
+
+struct http_request {
+    enum http_method method;
+    struct str path;         /* decoded, without the query */
+    struct str query;        /* raw, without '?' */
+    struct str content_type; /* raw header, may be empty */
+    struct str body;
+    char client_ip[46]; /* numeric, of the connection */
+    char id[17];        /* request id for the log */
+    int64_t started_ns; /* clock_mono_ns */
+    struct arena *arena;
+    struct http_response response;
+    const struct http_route *route;
+    void *user; /* the handler's own, NULL at first */
+};
+
+struct http_route {
+    const char *path; /* exact, or a prefix when it ends in "*" */
+    unsigned methods; /* HTTP_GET | HTTP_POST ...; others get 405 with Allow */
+    enum http_result (*handle)(void *context, struct http_request *r);
+    void (*resumed)(void *context, struct http_request *r); /* NULL when handle never waits */
+    void *context;
+};
+
+/* A request header's value (name without case), or the empty slice. Valid while the request lives. */
+struct str http_header(struct http_request *r, const char *name);
+
+/* Any thread, once per HTTP_WAIT. */
+void http_resume(struct http_request *r);
+
+/* Index of the HTTP thread that calls, from 0 below http_threads(): for per-thread read connections. */
+unsigned http_thread_index(void);
+
+struct http_limits {
+    size_t header_bytes;   /* default 16 KiB: a larger header gets 431 or is dropped */
+    size_t body_bytes;     /* default 64 KiB: 413 */
+    size_t response_bytes; /* default 4 MiB */
+    unsigned connections;  /* default 4096; more wait in the kernel's queue */
+    unsigned per_ip;       /* connections of one address, default 0 = no limit */
+    unsigned idle_seconds; /* to receive a request, and between two; default 30 */
+};
+
+struct http_config {
+    const char *listen; /* "127.0.0.1:8080", "[::1]:0"; port 0 picks a free one */
+    unsigned threads;   /* 0: one per core */
+    const char *tls_cert_file, *tls_key_file; /* PEM; both or neither */
+    struct http_limits limits;
+    const struct http_route *routes; /* must outlive the server */
+    size_t n_routes;
+    const char *metric_prefix; /* label for the request histogram: "api" or "admin" */
+};
+
+struct http_server;
+
+/* Starts listening. NULL on failure, with a sentence in why. Zero limits mean the defaults. */
+struct http_server *http_start(const struct http_config *config, char *why, size_t why_size);
+unsigned http_port(const struct http_server *s);
+unsigned http_threads(const struct http_server *s);
+
+/* Stops taking new connections and new requests; those in hand go on. */
+void http_quiesce(struct http_server *s);
+/* Requests that have not been answered yet. */
+unsigned http_in_hand(const struct http_server *s);
+/* Ends it; every waiting request must have been resumed before. */
+void http_stop(struct http_server *s);
+
+#endif

@@ -1,0 +1,26 @@
+/*
+ * JSON bodies, read with jansson under stricter rules than its own.
+ *
+ * Refused: duplicate keys, nesting deeper than JSON_MAX_DEPTH, invalid UTF-8, NUL characters, anything after the value, and numbers that could not be kept exactly
+ * (more than 15 significant digits, or an exponent outside -20..20), because jansson keeps a real as a double and money must not be rounded.
+ */
+#ifndef TURNPIKE_HTTP_JSON_H
+#define TURNPIKE_HTTP_JSON_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+
+#include <jansson.h>
+
+enum { JSON_MAX_DEPTH = 16 };
+
+/* The value, to be freed with json_decref; NULL with a sentence ("line 3: duplicate key \"amount\"") in why. Never quotes values from the text. */
+json_t *json_read(struct str text, char *why, size_t why_size);
+
+/* A number or string value as text: a string's bytes; an integer's digits; a real in its shortest exact decimal form ("12.5", "10" for 10.0). False for other kinds. */
+bool json_scalar_text(const json_t *value, struct arena *a, struct str *out);
+
+/* Appends text as a JSON string with quotes and escapes. */
+void json_write_string(struct buf *out, struct str text);
+
+#endif

@@ -1,0 +1,34 @@
+/*
+ * Card brands from the first digits of the number.
+ */
+#ifndef TURNPIKE_VAULT_BRAND_H
+#define TURNPIKE_VAULT_BRAND_H
+
+#include "base/str.h"
+
+enum card_brand {
+    BRAND_UNKNOWN,
+    BRAND_VISA,
+    BRAND_MASTERCARD,
+    BRAND_AMEX,
+    BRAND_DISCOVER,
+    BRAND_DINERS,
+    BRAND_JCB,
+    BRAND_MAESTRO,
+    BRAND_MIR,
+    BRAND_UNIONPAY,
+    BRAND_BELKART,
+    BRAND_COUNT
+};
+
+/* The brand of a number of 13 to 19 digits (six are enough to know). The longest matching range wins. */
+enum card_brand brand_of(struct str pan);
+
+/* "visa", "mastercard", ... and back; names are lower case. */
+const char *brand_name(enum card_brand b);
+bool brand_by_name(struct str name, enum card_brand *out);
+
+/* The sum of Luhn modulo 10: 0 for a valid number. s must be digits. */
+int luhn_rest(struct str digits);
+
+#endif
