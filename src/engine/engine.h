@@ -1,0 +1,51 @@
+/*
+ * The engine: load, decide, commit, release (docs/architecture.md).
+ *
+ * One thread takes everything that waits as one batch. It loads the rows the batch needs, decides each event with pure functions on those rows, commits all
+ * changes as one transaction, and only then lets replies and messages go. engine_step is that, without a thread; engine_run drives it from the loop.
+ */
+#ifndef TURNPIKE_ENGINE_ENGINE_H
+#define TURNPIKE_ENGINE_ENGINE_H
+
+#include "base/clock.h"
+#include "base/rng.h"
+#include "engine/command.h"
+#include "engine/loop.h"
+#include "engine/port.h"
+#include "store/store.h"
+#include "vault/vault.h"
+
+struct engine;
+
+struct engine_config {
+    struct store *store; /* the writer */
+    struct vault *vault;
+    struct merchant_book *merchants;
+    struct clock *clock;
+    struct rng *rng;
+    int64_t
+        advice_wait_ms; /* how long a merchant waits for the answer to a capture; default 30 s */
+    uint32_t
+        max_waiting; /* commands taken but not answered, default 20000: more are OVERLOADED at once */
+};
+
+/* Reads counters and what was open when the process ended. NULL with a sentence in why. */
+struct engine *engine_new(const struct engine_config *config, char *why, size_t why_size);
+void engine_free(struct engine *e);
+void engine_set_port(struct engine *e, struct acquirer_port *port);
+
+/* Any thread: gives a command to the engine. done() will be called exactly once. */
+void engine_submit(struct engine *e, struct command *c);
+
+/* False while the last commit failed or the writer has not answered: /readyz. */
+bool engine_ready(const struct engine *e);
+
+/* Asks the running engine to seal every card under the newest key again, in slices between batches. Any thread. */
+void engine_rekey(struct engine *e);
+/* Cards still to be sealed again; -1 while not known yet. Any thread. */
+int64_t engine_rekey_left(const struct engine *e);
+
+/* Any thread: time has been moved, look at the timers again. */
+void engine_wake(struct engine *e);
+
+#endif
