@@ -48,7 +48,7 @@ struct command {
     const struct merchant *merchant; /* held by the face until done() */
     struct str unique_id;            /* the merchant's own id; empty when the call has none */
 
-    int64_t amount_minor;            /* CAPTURE, REFUND: 0 means all that is left */
+    int64_t amount_minor;            /* 0 in VOID and TOKENIZE */
     const struct currency *currency; /* NULL in VOID and TOKENIZE */
 
     struct card_input card; /* pan empty when has_token */
@@ -63,6 +63,7 @@ struct command {
     struct str ip;                 /* the payer's, text; empty when unknown */
     struct str facts;              /* JSON text kept with the operation; never card data */
 
+    uint8_t fingerprint[16]; /* the engine's own, made by engine_submit */
     struct reply reply;
     void (*done)(struct command *c); /* engine's thread */
     void *owner;                     /* the face's */

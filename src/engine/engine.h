@@ -32,13 +32,34 @@ struct engine_config {
 /* Reads counters and what was open when the process ended. NULL with a sentence in why. */
 struct engine *engine_new(const struct engine_config *config, char *why, size_t why_size);
 void engine_free(struct engine *e);
-void engine_set_port(struct engine *e, struct acquirer_port *port);
+/* Before the first step. Reads the trace numbers of the links. False with a sentence in why. */
+bool engine_set_port(struct engine *e, struct acquirer_port *port, char *why, size_t why_size);
 
 /* Any thread: gives a command to the engine. done() will be called exactly once. */
 void engine_submit(struct engine *e, struct command *c);
 
 /* False while the last commit failed or the writer has not answered: /readyz. */
 bool engine_ready(const struct engine *e);
+
+/* ---- driving it: the loop, or a simulation ---- */
+
+/* Takes what was submitted, these events of links, and what time has made due; loads, decides, commits, releases. One thread. */
+void engine_step(struct engine *e, const struct acquirer_event *events, size_t n);
+
+/* The business time at which a step is wanted although nothing has happened; INT64_MAX for never, 0 for at once. */
+int64_t engine_next_due(const struct engine *e);
+
+/* True when commands wait to be taken. */
+bool engine_has_work(const struct engine *e);
+
+/* What engine_submit calls after a push that found the queue empty: wakes the loop. */
+void engine_set_wake(struct engine *e, void (*wake)(void *self), void *self);
+
+/* Commands not answered yet. Any thread. */
+uint32_t engine_waiting(const struct engine *e);
+
+/* Asks the engine to let the write-ahead log start anew between two batches. Any thread. */
+void engine_checkpoint(struct engine *e);
 
 /* Asks the running engine to seal every card under the newest key again, in slices between batches. Any thread. */
 void engine_rekey(struct engine *e);

@@ -30,6 +30,19 @@ struct loop_timer {
     struct loop_timer *next;
 };
 
+/* A loop for that engine, which it wakes. NULL when the system refuses. */
+struct loop *loop_new(struct engine *e, struct clock *clock);
+void loop_free(struct loop *l);
+
+/* Runs until loop_stop. The calling thread becomes the engine's. */
+void loop_run(struct loop *l);
+
+/* Any thread: the loop returns after the step it is in. */
+void loop_stop(struct loop *l);
+
+/* Any thread: runs fn(self) once on the loop's thread, soon. One at a time: false while another is waiting. */
+bool loop_call(struct loop *l, void (*fn)(void *self), void *self);
+
 /* False when the system refuses (errno is set). The watch belongs to the caller. */
 bool loop_add(struct loop *l, struct loop_watch *w, int fd, unsigned wanted);
 bool loop_want(struct loop *l, struct loop_watch *w, unsigned wanted);
