@@ -1,10 +1,16 @@
 /*
- * The acquirer links: TCP connections to hosts that speak ISO 8583 (spec/iso8583.md §3, §6, §8, §9).
+ * The acquirer links: TCP connections to hosts that speak ISO 8583 (spec/iso8583.md §3, §6, §8,
+ * §9).
  *
  *   DOWN --connect--> CONNECTING --connected--> SIGNING_ON --0810 00--> UP --close, two missed echoes, framing error--> DOWN
  *
- * link.c is the logic of one link without any socket: messages and bytes in, bytes and events out, time given. acquirer.c owns the
- * sockets and runs the links on the engine's loop. On close every open request is told SILENT at once.
+ * link.c is the logic of one link without any socket: messages and bytes in, bytes and events out,
+ * time given. acquirer.c owns the sockets and runs the links on the engine's loop. message.c turns
+ * what the engine wants said into elements, requests.c remembers what may still be answered. On
+ * close every open request is told at once: SILENT, or NOT_SENT when none of its bytes had left.
+ *
+ * Events are given from inside these calls, link_submit among them; who takes them must only queue
+ * them.
  */
 #ifndef TURNPIKE_ACQUIRER_ACQUIRER_H
 #define TURNPIKE_ACQUIRER_ACQUIRER_H
@@ -57,7 +63,10 @@ struct link_view *link_view(struct link *l);
 enum link_wish { LINK_IDLE, LINK_CONNECT, LINK_CLOSE }; /* what it wants of its socket now */
 enum link_wish link_wish(const struct link *l);
 
-/* now_ns is the steady clock (for time-outs), now_ms the business clock (for DE 7 of network messages). */
+/*
+ * now_ns is the steady clock (for time-outs), now_ms the business clock (for DE 7 of network
+ * messages).
+ */
 void link_connected(struct link *l, int64_t now_ns, int64_t now_ms);
 void link_closed(struct link *l,
     int64_t now_ns); /* connect failed, peer closed, error: everything open is SILENT */
@@ -66,21 +75,42 @@ void link_submit(struct link *l, const struct acquirer_message *m, int64_t now_n
 struct buf *link_output(struct link *l); /* to be written and consumed by the owner of the socket */
 int64_t link_tick(struct link *l, int64_t now_ns,
     int64_t now_ms); /* time-outs, echo, back-off; returns when it wants the next */
-void link_sign_off(struct link *l, int64_t now_ms); /* 0800/002, then closes when answered */
+/*
+ * Takes no new work, waits until nothing is open, sends 0800/002, and closes for good when that is
+ * answered or its time is up.
+ */
+void link_sign_off(struct link *l, int64_t now_ms);
+/* True when a signed-off link is closed. */
+bool link_stopped(const struct link *l);
 
 /* ---- all links on the loop (acquirer.c) ---- */
 
 struct acquirer;
 
-/* Starts connecting. The port's functions may be used until acquirer_stop. NULL with a sentence in why. */
+/*
+ * Starts connecting. The port's functions may be used until acquirer_stop. NULL with a sentence in
+ * why.
+ */
 struct acquirer *acquirer_start(const struct link_config *configs, size_t n, struct loop *loop,
     struct clock *clock, struct rng *rng, char *why, size_t why_size);
 struct acquirer_port *acquirer_port(struct acquirer *a);
-/* Called on the loop's thread for every message of every link (demo, debugging); NULL switches it off. Set before the loop runs. */
+/*
+ * Called on the loop's thread for every message of every link (demo, debugging); NULL switches it
+ * off. Set before the loop runs.
+ */
 void acquirer_trace(struct acquirer *a,
     void (*trace)(void *self, const char *link, bool outgoing, const struct iso_message *m),
     void *self);
+/*
+ * Signs off every link once nothing is open on it; the loop must go on running until
+ * acquirer_signed_off.
+ */
 void acquirer_sign_off(struct acquirer *a);
+bool acquirer_signed_off(const struct acquirer *a);
+/*
+ * Closes and frees everything; nobody is told any more. The loop must not run again after this: it
+ * still knows our timers.
+ */
 void acquirer_stop(struct acquirer *a);
 
 #endif

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { PAN_SHORTEST = 13, PAN_LONGEST = 19 };
+
 static _Atomic int threshold = LOG_INFO;
 static _Atomic int sink = 2;
 
@@ -53,7 +55,8 @@ void log_mask_pans(char *text, size_t n)
         size_t end = start;
         while (end < n && is_digit(text[end]))
             end++;
-        if (end - start >= 13 && end - start <= 19 && luhn_valid(text + start, end - start))
+        if (end - start >= PAN_SHORTEST && end - start <= PAN_LONGEST &&
+            luhn_valid(text + start, end - start))
             memset(text + start + 6, '*', end - start - 10);
         start = end > start ? end : start + 1;
     }
@@ -84,8 +87,9 @@ void log_event(enum log_level level, const char *event, const char *format, ...)
     char when[UTC_TEXT_SIZE];
     utc_text(clock_now_ms(&wall), when);
 
-    char line[LOG_LINE_MAX];
-    size_t room = sizeof line - 1;
+    /* Masked before it is cut: half a card number at the end would pass no Luhn check. */
+    char line[LOG_LINE_MAX + PAN_LONGEST];
+    size_t room = sizeof line;
     size_t n = written(snprintf(line, room, "t=%s level=%s event=%s%s", when, level_names[level],
                            event, format[0] != '\0' ? " " : ""),
         room);
@@ -95,6 +99,8 @@ void log_event(enum log_level level, const char *event, const char *format, ...)
     va_end(args);
     make_printable(line, n);
     log_mask_pans(line, n);
+    if (n > LOG_LINE_MAX - 1)
+        n = LOG_LINE_MAX - 1;
     line[n++] = '\n';
     if (write(fd, line, n) < 0)
         return; /* a log that cannot be written has nowhere to complain */

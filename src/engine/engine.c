@@ -50,7 +50,7 @@ struct engine {
     struct acquirer_port *port;
     struct queue queue;
     struct queue_node *backlog; /* taken from the queue, not yet in a batch */
-    _Atomic uint32_t waiting;
+    _Atomic uint32_t waiting, links_up;
     _Atomic bool ready, checkpoint_wanted, rekey_wanted;
     _Atomic int64_t rekey_left;
     void (*wake)(void *self);
@@ -235,6 +235,11 @@ uint32_t engine_waiting(const struct engine *e)
     return atomic_load(&e->waiting);
 }
 
+uint32_t engine_links_up(const struct engine *e)
+{
+    return atomic_load(&e->links_up);
+}
+
 void engine_set_wake(struct engine *e, void (*wake)(void *self), void *self)
 {
     e->wake = wake;
@@ -294,6 +299,23 @@ void engine_submit(struct engine *e, struct command *c)
             e->config.vault, c->merchant->row.id, str_of(c->card.pan), c->fingerprint);
     if (queue_push(&e->queue, &c->node))
         engine_wake(e);
+}
+
+void engine_let_go(struct engine *e)
+{
+    if (e->backlog == NULL)
+        e->backlog = queue_take(&e->queue);
+    while (e->backlog != NULL) {
+        struct command *c = queue_entry(e->backlog, struct command, node);
+        e->backlog = e->backlog->next;
+        c->reply.outcome = OUT_OVERLOADED;
+        finish(e, c);
+    }
+    struct command *c;
+    while ((c = waiters_take_any(&e->waiters)) != NULL) {
+        c->reply.outcome = OUT_PENDING;
+        finish(e, c);
+    }
 }
 
 bool engine_has_work(const struct engine *e)
@@ -715,6 +737,14 @@ static enum store_result load_decide_commit(struct engine *e, struct decision *d
     return result == STORE_OK ? commit(e, d) : result;
 }
 
+static void note_links(struct engine *e)
+{
+    uint32_t up = 0;
+    for (size_t i = 0; i < e->port->n_links; i++)
+        up += e->port->views[i]->up ? 1 : 0;
+    atomic_store(&e->links_up, up);
+}
+
 static void note_progress(struct engine *e)
 {
     struct batch *b = &e->batch;
@@ -757,6 +787,7 @@ void engine_step(struct engine *e, const struct acquirer_event *events, size_t n
             e->next_expiry_ms = b->now_ms + RETRY_MS;
         note_progress(e);
     }
+    note_links(e);
     probe(e);
     checkpoint(e);
     rekey(e);

@@ -58,6 +58,9 @@ void engine_set_wake(struct engine *e, void (*wake)(void *self), void *self);
 /* Commands not answered yet. Any thread. */
 uint32_t engine_waiting(const struct engine *e);
 
+/* Links that are signed on, as of the last step. Any thread. */
+uint32_t engine_links_up(const struct engine *e);
+
 /* Asks the engine to let the write-ahead log start anew between two batches. Any thread. */
 void engine_checkpoint(struct engine *e);
 
@@ -65,6 +68,9 @@ void engine_checkpoint(struct engine *e);
 void engine_rekey(struct engine *e);
 /* Cards still to be sealed again; -1 while not known yet. Any thread. */
 int64_t engine_rekey_left(const struct engine *e);
+
+/* After the last step: answers what still waits with OUT_PENDING, and what was not taken with OUT_OVERLOADED. What is open is resolved at the next start. */
+void engine_let_go(struct engine *e);
 
 /* Any thread: time has been moved, look at the timers again. */
 void engine_wake(struct engine *e);

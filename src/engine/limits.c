@@ -147,7 +147,7 @@ static bool read_amounts(struct reading *r, const char *key, const json_t *objec
     const json_t *value;
     json_object_foreach((json_t *)object, code, value)
     {
-        uint16_t currency;
+        uint16_t currency = 0;
         if (!currency_of(r, key, code, &currency))
             return false;
         if (!json_is_integer(value) || json_integer_value(value) < 0)

@@ -67,3 +67,11 @@ struct command *waiters_take(struct waiters *w, int64_t operation_id)
     w->n--;
     return c;
 }
+
+struct command *waiters_take_any(struct waiters *w)
+{
+    for (size_t at = 0; w->n > 0 && at <= w->mask; at++)
+        if (w->slots[at].id != 0)
+            return waiters_take(w, w->slots[at].id);
+    return NULL;
+}

@@ -21,4 +21,7 @@ void waiters_add(struct waiters *w, int64_t operation_id, struct command *c);
 /* Takes the one that waits for the id out; NULL when nobody does. */
 struct command *waiters_take(struct waiters *w, int64_t operation_id);
 
+/* Takes one out, whichever; NULL when none is left. */
+struct command *waiters_take_any(struct waiters *w);
+
 #endif

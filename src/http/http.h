@@ -1,10 +1,18 @@
 /*
- * The HTTP server, on libmicrohttpd: one epoll thread per core, routes as data, requests suspended while the engine works.
+ * The HTTP server, on libmicrohttpd: one epoll thread per core, routes as data, requests suspended while
+ * the engine works.
  *
- * A handler is called once with the whole request. It either fills the response and returns HTTP_REPLY, or starts something and returns
- * HTTP_WAIT; then some other thread calls http_resume(request) exactly once (it may happen before the handler has returned), and the server calls the
- * route's `resumed` on an HTTP thread to fill the response. The request, its arena and its body live until the response
- * is sent, even when the client has gone away. Bodies are wiped afterwards.
+ * A handler is called once with the whole request. It either fills the response and returns HTTP_REPLY,
+ * or starts something and returns HTTP_WAIT; then some other thread calls http_resume(request) exactly
+ * once (it may happen before the handler has returned), and the server calls the route's `resumed`,
+ * exactly once and on an HTTP thread, to fill the response; also when the client has gone away or the
+ * server is being stopped, so that what the handler holds is always given back there. The request, its
+ * arena and its body live until the response is sent. All of it is wiped afterwards.
+ *
+ * What the server answers by itself, before any handler: 400 for a request that two readers could take
+ * apart differently (see framing.h), 404, 405 with Allow, 413 and 431 above the limits, 503 once it has been told
+ * to quiesce. A client that takes too long is cut off. Every response carries Content-Type,
+ * Content-Length, X-Request-Id, Cache-Control: no-store and X-Content-Type-Options: nosniff.
  */
 #ifndef TURNPIKE_HTTP_HTTP_H
 #define TURNPIKE_HTTP_HTTP_H
@@ -24,24 +32,27 @@ enum http_method {
 
 enum http_result { HTTP_REPLY, HTTP_WAIT };
 
+enum { HTTP_MAX_EXTRA_HEADERS = 8, HTTP_IP_SIZE = 46, HTTP_ID_SIZE = 17 };
+
 struct http_response {
     unsigned status;          /* 200 at first */
     const char *content_type; /* "application/json" at first */
     struct buf body;          /* its maximum is the server's response limit */
     const char *location;     /* for redirects, else NULL; in the request's arena */
-    const char *extra_headers[8][2];
+    /* Name and value; a Cache-Control or X-Content-Type-Options here stands instead of the server's. */
+    const char *extra_headers[HTTP_MAX_EXTRA_HEADERS][2];
     size_t n_extra_headers;
 };
 
 struct http_request {
     enum http_method method;
-    struct str path;         /* decoded, without the query */
-    struct str query;        /* raw, without '?' */
+    struct str path;  /* decoded, without the query; valid UTF-8 without control characters */
+    struct str query; /* raw, without '?' */
     struct str content_type; /* raw header, may be empty */
     struct str body;
-    char client_ip[46]; /* numeric, of the connection */
-    char id[17];        /* request id for the log */
-    int64_t started_ns; /* clock_mono_ns */
+    char client_ip[HTTP_IP_SIZE]; /* numeric, of the connection */
+    char id[HTTP_ID_SIZE];        /* request id for the log: 16 random hex digits */
+    int64_t started_ns;           /* clock_mono_ns when the request was complete */
     struct arena *arena;
     struct http_response response;
     const struct http_route *route;
@@ -49,8 +60,11 @@ struct http_request {
 };
 
 struct http_route {
-    const char *path; /* exact, or a prefix when it ends in "*" */
-    unsigned methods; /* HTTP_GET | HTTP_POST ...; others get 405 with Allow */
+    const char
+        *path; /* exact, or a prefix when it ends in "*"; exact first, then the longest prefix */
+    unsigned
+        methods; /* HTTP_GET | HTTP_POST ...; others get 405 with Allow. One path may have several
+                         rows of different methods. */
     enum http_result (*handle)(void *context, struct http_request *r);
     void (*resumed)(void *context, struct http_request *r); /* NULL when handle never waits */
     void *context;
@@ -58,6 +72,10 @@ struct http_route {
 
 /* A request header's value (name without case), or the empty slice. Valid while the request lives. */
 struct str http_header(struct http_request *r, const char *name);
+
+/* Fills the response: what body held before is dropped. */
+void http_reply_text(
+    struct http_request *r, unsigned status, const char *content_type, struct str body);
 
 /* Any thread, once per HTTP_WAIT. */
 void http_resume(struct http_request *r);
@@ -68,20 +86,22 @@ unsigned http_thread_index(void);
 struct http_limits {
     size_t header_bytes;   /* default 16 KiB: a larger header gets 431 or is dropped */
     size_t body_bytes;     /* default 64 KiB: 413 */
-    size_t response_bytes; /* default 4 MiB */
+    size_t response_bytes; /* default 4 MiB: 500 */
     unsigned connections;  /* default 4096; more wait in the kernel's queue */
-    unsigned per_ip;       /* connections of one address, default 0 = no limit */
-    unsigned idle_seconds; /* to receive a request, and between two; default 30 */
+    unsigned per_ip;       /* connections of one address, default 0 = no limit; more are closed */
+    unsigned
+        idle_seconds; /* between two requests and to send the first line, and again for the rest of
+                              the request; default 30 */
 };
 
 struct http_config {
-    const char *listen; /* "127.0.0.1:8080", "[::1]:0"; port 0 picks a free one */
+    const char *listen; /* "127.0.0.1:8080", "[::1]:0", "localhost:80"; port 0 picks a free one */
     unsigned threads;   /* 0: one per core */
     const char *tls_cert_file, *tls_key_file; /* PEM; both or neither */
     struct http_limits limits;
     const struct http_route *routes; /* must outlive the server */
     size_t n_routes;
-    const char *metric_prefix; /* label for the request histogram: "api" or "admin" */
+    const char *metric_prefix; /* the listener's label in the metrics: "api" or "admin" */
 };
 
 struct http_server;
@@ -91,11 +111,12 @@ struct http_server *http_start(const struct http_config *config, char *why, size
 unsigned http_port(const struct http_server *s);
 unsigned http_threads(const struct http_server *s);
 
-/* Stops taking new connections and new requests; those in hand go on. */
+/* Stops taking new connections, and answers 503 to requests that were not complete yet; those in hand
+ * go on. When it returns the port is closed. */
 void http_quiesce(struct http_server *s);
-/* Requests that have not been answered yet. */
+/* Requests given to a handler and not answered yet. */
 unsigned http_in_hand(const struct http_server *s);
-/* Ends it; every waiting request must have been resumed before. */
+/* Ends it; http_resume must have been called for every waiting request before. */
 void http_stop(struct http_server *s);
 
 #endif

@@ -18,6 +18,14 @@
 
 struct store;
 
+/* The longest texts a row may hold, in bytes. A longer one, like a number out of the range of its column, is STORE_FAILED: checked before by who makes rows. */
+enum {
+    STORE_UNIQUE_MAX = 255,
+    STORE_FACTS_MAX = 64 * 1024,
+    STORE_SECRET_MAX = 16 * 1024, /* password_hash, private_key */
+    STORE_LIMITS_MAX = 64 * 1024
+};
+
 enum store_result {
     STORE_OK,
     STORE_CONFLICT, /* a unique key exists already: nothing was written */

@@ -21,10 +21,12 @@ enum card_brand {
     BRAND_COUNT
 };
 
-/* The brand of a number of 13 to 19 digits (six are enough to know). The longest matching range wins. */
+/* The brand by the first six digits, BRAND_UNKNOWN for fewer. The longest matching range wins. */
 enum card_brand brand_of(struct str pan);
 
-/* "visa", "mastercard", ... and back; names are lower case. */
+/*
+ * "visa", "mastercard", ... and back; lower case. "unknown" is no name of a brand and gives false.
+ */
 const char *brand_name(enum card_brand b);
 bool brand_by_name(struct str name, enum card_brand *out);
 

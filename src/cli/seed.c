@@ -1,0 +1,61 @@
+#include "cli/seed.h"
+#include "vault/login.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct demo_merchant {
+    enum face face;
+    const char *login, *password, *name, *city, *country, *mcc, *mid, *tid;
+    const char *public_key, *private_key, *private_label;
+} demo_merchants[] = {
+    { FACE_GENOME, "demo_merchant", "demo_password", "DEMO SHOP", "VILNIUS", "LT", "5732",
+        "GENOME000000001", "GENOME01", "pkTest_demo0000000000000000000000001",
+        "skTest_DEMO0000000000000000000000002", "genome.private_key" },
+};
+
+static bool fill(struct merchant_row *m, const struct demo_merchant *d, int64_t now_ms)
+{
+    *m = (struct merchant_row) {
+        .face = d->face, .active = true, .live = false, .created_ms = now_ms, .updated_ms = now_ms
+    };
+    return str_copy(m->login, sizeof m->login, str_of(d->login)) &&
+           str_copy(m->name, sizeof m->name, str_of(d->name)) &&
+           str_copy(m->city, sizeof m->city, str_of(d->city)) &&
+           str_copy(m->country, sizeof m->country, str_of(d->country)) &&
+           str_copy(m->mcc, sizeof m->mcc, str_of(d->mcc)) &&
+           str_copy(m->mid, sizeof m->mid, str_of(d->mid)) &&
+           str_copy(m->tid, sizeof m->tid, str_of(d->tid)) &&
+           str_copy(m->public_key, sizeof m->public_key, str_of(d->public_key));
+}
+
+/* The private key is sealed for the merchant's id, which the first write gives. */
+static bool add(struct store *s, struct vault *v, struct rng *rng, struct arena *a,
+    const struct demo_merchant *d, int64_t now_ms)
+{
+    struct merchant_row m;
+    char hash[LOGIN_HASH_SIZE];
+    if (!fill(&m, d, now_ms) || !login_hash(str_of(d->password), hash))
+        return false;
+    m.password_hash = str_of(hash);
+    return store_put_merchant(s, &m) == STORE_OK &&
+           vault_seal_text(v, rng, a, d->private_label, m.id, str_of(d->private_key),
+               &m.private_key) == VAULT_OK &&
+           store_put_merchant(s, &m) == STORE_OK;
+}
+
+bool seed_demo(
+    struct store *s, struct vault *v, struct rng *rng, int64_t now_ms, char *why, size_t why_size)
+{
+    struct arena a;
+    struct merchant_row *rows;
+    size_t n;
+    arena_init(&a, 1 << 20);
+    bool ok = store_merchants(s, &a, &rows, &n) == STORE_OK;
+    for (size_t i = 0; ok && n == 0 && i < COUNT(demo_merchants); i++)
+        ok = add(s, v, rng, &a, &demo_merchants[i], now_ms);
+    arena_free(&a);
+    if (!ok)
+        (void)snprintf(why, why_size, "cannot add the demo merchants; the log has the reason");
+    return ok;
+}
