@@ -18,6 +18,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,7 @@ struct wire {
     struct loop_timer timer;
     int fd; /* -1: none */
     bool connecting;
+    bool signed_off;                      /* counted in the acquirer */
     struct addrinfo *addresses, *address; /* all, and the one to try */
 };
 
@@ -42,6 +44,7 @@ struct acquirer {
     struct clock *clock;
     struct acquirer_port port;
     struct wire wires[LINKS_MAX];
+    _Atomic size_t n_signed_off;
     void (*trace)(void *self, const char *link, bool outgoing, const struct iso_message *m);
     void *trace_self;
     char bytes[READ_MAX]; /* of one read, wiped after it */
@@ -114,10 +117,7 @@ void acquirer_sign_off(struct acquirer *a)
 
 bool acquirer_signed_off(const struct acquirer *a)
 {
-    for (size_t i = 0; i < a->port.n_links; i++)
-        if (!link_stopped(a->wires[i].link))
-            return false;
-    return true;
+    return atomic_load(&a->n_signed_off) == a->port.n_links;
 }
 
 static void close_socket(struct wire *w)
@@ -299,6 +299,10 @@ static bool write_out(struct wire *w)
 static void serve(struct wire *w)
 {
     for (;;) {
+        if (link_stopped(w->link) && !w->signed_off) {
+            w->signed_off = true;
+            atomic_fetch_add(&w->owner->n_signed_off, 1);
+        }
         w->timer.at_ns = link_tick(w->link, clock_mono_ns(), clock_now_ms(w->owner->clock));
         enum link_wish wish = link_wish(w->link);
         bool usable = w->fd >= 0 && !w->connecting;

@@ -2,14 +2,16 @@
  * The acquirer links: TCP connections to hosts that speak ISO 8583 (spec/iso8583.md §3, §6, §8,
  * §9).
  *
- *   DOWN --connect--> CONNECTING --connected--> SIGNING_ON --0810 00--> UP --close, two missed echoes, framing error--> DOWN
+ *   DOWN --connect--> CONNECTING --connected--> SIGNING_ON --0810 00--> UP
+ *     ^                                                                 |
+ *     +---- close, two missed echoes, framing error, sign-off ----------+
  *
  * link.c is the logic of one link without any socket: messages and bytes in, bytes and events out,
  * time given. acquirer.c owns the sockets and runs the links on the engine's loop. message.c turns
- * what the engine wants said into elements, requests.c remembers what may still be answered. On
- * close every open request is told at once: SILENT, or NOT_SENT when none of its bytes had left.
+ * what the engine wants said into elements, requests.c remembers what may still be answered.
  *
- * Events are given from inside these calls, link_submit among them; who takes them must only queue
+ * On close every open request is told at once: SILENT, or NOT_SENT when none of its bytes had left.
+ * Events are given from inside the calls below, link_submit among them: who takes them only queues
  * them.
  */
 #ifndef TURNPIKE_ACQUIRER_ACQUIRER_H
@@ -51,7 +53,10 @@ struct link;
 struct link_env {
     void *self;
     void (*event)(void *self, const struct acquirer_event *ev);
-    /* Told about every message in either direction, packed form, before it is sent or after it was received; NULL: nobody. Must mask what it keeps. */
+    /*
+     * Told about every message in either direction, packed form, before it is sent or after it was
+     * received; NULL: nobody. Must mask what it keeps.
+     */
     void (*trace)(void *self, const char *link, bool outgoing, const struct iso_message *m);
 };
 
@@ -68,13 +73,14 @@ enum link_wish link_wish(const struct link *l);
  * messages).
  */
 void link_connected(struct link *l, int64_t now_ns, int64_t now_ms);
-void link_closed(struct link *l,
-    int64_t now_ns); /* connect failed, peer closed, error: everything open is SILENT */
+/* The connection failed, or the peer closed, or we did: everything open ends. */
+void link_closed(struct link *l, int64_t now_ns);
 void link_received(struct link *l, struct str bytes, int64_t now_ns, int64_t now_ms);
 void link_submit(struct link *l, const struct acquirer_message *m, int64_t now_ns);
-struct buf *link_output(struct link *l); /* to be written and consumed by the owner of the socket */
-int64_t link_tick(struct link *l, int64_t now_ns,
-    int64_t now_ms); /* time-outs, echo, back-off; returns when it wants the next */
+/* To be written and consumed by the owner of the socket. */
+struct buf *link_output(struct link *l);
+/* Time-outs, echo, back-off; returns when it wants the next. */
+int64_t link_tick(struct link *l, int64_t now_ns, int64_t now_ms);
 /*
  * Takes no new work, waits until nothing is open, sends 0800/002, and closes for good when that is
  * answered or its time is up.
@@ -102,8 +108,8 @@ void acquirer_trace(struct acquirer *a,
     void (*trace)(void *self, const char *link, bool outgoing, const struct iso_message *m),
     void *self);
 /*
- * Signs off every link once nothing is open on it; the loop must go on running until
- * acquirer_signed_off.
+ * Signs off every link once nothing is open on it. The views are down at once, but the loop must go
+ * on running until acquirer_signed_off, which may be asked from any thread.
  */
 void acquirer_sign_off(struct acquirer *a);
 bool acquirer_signed_off(const struct acquirer *a);

@@ -1,13 +1,13 @@
 /*
  * One link, without its socket.
  *
- *            tick: time to try           link_connected
- *   DOWN ───────────────────► CONNECTING ──────────────► SIGNING_ON ──0810 00──► UP
- *    ▲                             │                          │                  │ host signs off,
- *    │                             │ too slow                 │ refused, silent  │ or link_sign_off
- *    │                             ▼                          ▼                  ▼
- *    └──────link_closed──────── CLOSING ◄──────────────────────────────────── DRAINING
- *    STOPPED ◄─the same, when we are stopping─┘ ◄──0810──── SIGNING_OFF ◄──────┘ nothing open
+ *   DOWN ──time to try──► CONNECTING ──link_connected──► SIGNING_ON ──0810 00──► UP
+ *
+ *   UP ──the host signs off, link_sign_off──► DRAINING ──nothing open──► CLOSING
+ *                                                 └──and we are stopping──► SIGNING_OFF
+ *
+ *   any of these ──too slow, refused, framing error, echoes missed, 0810──► CLOSING
+ *   any of these ──link_closed──► DOWN, or STOPPED after link_sign_off
  *
  * Closing is always two steps: the link says that it wants its socket closed (LINK_CLOSE), its
  * owner closes it and says so (link_closed). Only then are the open requests told: SILENT, or
@@ -36,8 +36,9 @@ enum {
     OUT_MAX = 4 << 20,            /* bytes waiting for the socket */
     OUT_KEPT = 2 * ISO_MAX_FRAME, /* of those, room that only network messages may use */
     IN_MAX = 64 << 10,
-    FRAME_OVERHEAD = 16, /* more than any header and TPDU */
-    KEEP_MIN = 4096,     /* silent and answered requests that are remembered */
+    FRAME_OVERHEAD = 16,     /* more than any header and TPDU */
+    IN_FLIGHT_MAX = 1000000, /* there are not more STANs */
+    KEEP_MIN = 4096,         /* silent and answered requests that are remembered */
     ECHO_MISSES = 2,
     LOGS_A_SECOND = 20 /* lines that a confused host can cause */
 };
@@ -141,6 +142,8 @@ static void fill_defaults(struct link_config *c)
         (void)str_copy(c->acquirer_id, sizeof c->acquirer_id, STR("12345678901"));
     if (c->max_in_flight == 0)
         c->max_in_flight = 5000;
+    if (c->max_in_flight > IN_FLIGHT_MAX)
+        c->max_in_flight = IN_FLIGHT_MAX;
     set_default(&c->connect_timeout_ms, 5000);
     set_default(&c->request_timeout_ms, 30000);
     set_default(&c->advice_timeout_ms, 60000);

@@ -337,7 +337,7 @@ static bool put_initiator(struct iso_message *m, int de, const struct source *s)
     const struct acquirer_message *a = s->message;
     enum card_brand brand = brand_of(str_of(a->pan));
     bool zero = brand == BRAND_MASTERCARD || brand == BRAND_MAESTRO || brand == BRAND_MIR;
-    /* A stored card with its CVV was used by the cardholder; with the network's id it continues a series. */
+    /* A stored card with its CVV is the cardholder's doing; with the network's id, a series. */
     const char *who = "NC";
     if (a->entry == ENTRY_STORED && a->cvv != NULL && a->cvv[0] != '\0')
         who = "UC";

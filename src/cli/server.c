@@ -369,7 +369,8 @@ static void sign_off(void *self)
 static void wait_for_sign_off(struct server *s)
 {
     bool called = loop_call(s->loop, sign_off, s->acquirer);
-    for (int waited = 0; called && engine_links_up(s->engine) > 0 && waited < SIGN_OFF_MS; waited++)
+    for (int waited = 0; called && !acquirer_signed_off(s->acquirer) && waited < SIGN_OFF_MS;
+         waited++)
         (void)usleep(1000);
 }
 

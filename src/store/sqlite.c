@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 
 /* How long the writer waits for readers before it leaves the log as it is and goes on. */
-enum { CHECKPOINT_WAIT_MS = 50, BUSY_TIMEOUT_MS = 5000 };
+enum { CHECKPOINT_WAIT_MS = 50 };
 
 static void close_store(struct store *base);
 static enum store_result load(struct store *base, struct arena *a, struct store_load *l);
@@ -539,23 +539,24 @@ static enum store_result put_merchant(struct store *base, struct merchant_row *m
 /* ---- checkpoints ---- */
 
 /*
- * In the background what is in the log moves as far as the readers allow, and nobody waits. In the foreground the writer stands still, so all of it can move; then the
- * log starts anew at its beginning when no reader is in the way for longer than CHECKPOINT_WAIT_MS. That it could not is not a failure: the log only
- * grows on.
+ * In the background what is in the log moves as far as readers allow, and nobody waits. In the foreground the writer stands still, so that all of it can
+ * move; unless a reader needs the old log for longer than CHECKPOINT_WAIT_MS, the next commit writes at its beginning again. That the log has to grow on is not a failure.
  */
 static enum store_result checkpoint(struct store *base, bool background, int64_t *log_bytes)
 {
     struct sqlite_store *s = self(base);
     assert(s->mode == STORE_WRITE);
     int frames = 0;
-    if (!background && sqlite3_busy_timeout(s->db, CHECKPOINT_WAIT_MS) != SQLITE_OK)
+    int wait_ms = background ? 0 : CHECKPOINT_WAIT_MS;
+    if (sqlite3_busy_timeout(s->db, wait_ms) != SQLITE_OK)
         return failure(s, "checkpoint");
     int mode = background ? SQLITE_CHECKPOINT_PASSIVE : SQLITE_CHECKPOINT_RESTART;
     int rc = sqlite3_wal_checkpoint_v2(s->db, NULL, mode, &frames, NULL);
     enum store_result result =
         rc == SQLITE_OK || rc == SQLITE_BUSY ? STORE_OK : failure(s, "checkpoint");
-    if (!background && sqlite3_busy_timeout(s->db, BUSY_TIMEOUT_MS) != SQLITE_OK)
+    if (sqlite3_busy_timeout(s->db, BUSY_TIMEOUT_MS) != SQLITE_OK)
         return failure(s, "checkpoint");
-    *log_bytes = frames > 0 ? frames * s->frame_bytes : 0;
+    bool anew = !background && rc == SQLITE_OK;
+    *log_bytes = anew || frames < 0 ? 0 : frames * s->frame_bytes;
     return result;
 }

@@ -20,6 +20,9 @@
 /* Transactions are SQLite's own words; the engine's write intent is taken at once, so that a commit never has to start over. */
 enum transaction { TX_READ, TX_WRITE, TX_COMMIT, TX_ROLLBACK, TX_COUNT };
 
+/* How long a connection waits for the lock of another before it gives up. */
+enum { BUSY_TIMEOUT_MS = 5000 };
+
 struct sqlite_store {
     struct store base;
     sqlite3 *db;

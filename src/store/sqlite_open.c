@@ -13,8 +13,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BUSY_TIMEOUT_MS = 5000 };
-
 /*
  * How a connection is set up. The writer's cache holds the pages of the one index that is touched in random places; it takes memory only as
  * it fills. Checkpoints are called by hand (store_checkpoint). The log's file is kept when it starts anew, as writing over old blocks syncs much

@@ -101,7 +101,9 @@ static void card_numbers_are_masked_on_their_way_out(void **state)
     assert_non_null(strstr(line, "pan=411111******1111\n"));
 }
 
-/* Wherever the cut falls, no more than the first six digits of the number are left in front of it. */
+/*
+ * Wherever the cut falls, no more than the first six digits of the number are left in front of it.
+ */
 static void a_line_is_cut_and_no_piece_of_a_card_number_survives_the_cut(void **state)
 {
     (void)state;

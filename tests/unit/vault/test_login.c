@@ -1,8 +1,9 @@
 /*
  * Logins: known at once, guessed slowly, and nobody locked out by a stranger.
  *
- * argon2id at its real cost is dear, more so under the sanitizers: only the tests that are about the
- * cost pay it, the others store hashes of the least cost there is. None waits, the clock is moved.
+ * argon2id at its real cost is dear, more so under the sanitizers: only the tests that are about
+ * the cost pay it, the others store hashes of the least cost there is. None waits, the clock is
+ * moved.
  */
 #include "base/clock.h"
 #include "vault/login.h"

@@ -714,6 +714,12 @@ static void check_finds_by_reference_by_id_or_by_both(void **state)
     body = body_with('C', "reference", json_string("RFFF00000094D1ED5D4B"));
     json_object_set_new(body, "transaction_unique_id", json_string("another"));
     expect_code(body, 3014);
+    a_known_operation(OPK_SALE, 0x6CAAC0F1B);
+    fake.operations[1].unique_id = STR("order-000002");
+    body = body_with('C', "reference", json_string("SLFF00000006CAAC0F1B"));
+    assert_int_equal(fake_code(body, NULL), 3014);
+    json_object_set_new(body, "transaction_unique_id", json_string("order-000002"));
+    expect_code(body, 0);
 }
 
 static void check_finds_nothing_of_another_merchant(void **state)
@@ -750,6 +756,7 @@ static void check_says_how_far_an_operation_is(void **state)
     } cases[] = {
         { OPK_SALE, OPS_SENT, OUT_NONE, 11, "PROCESSING", "INTERNAL SERVICE TIMEOUT" },
         { OPK_SALE, OPS_SENT, OUT_PENDING, 11, "PROCESSING", "INTERNAL SERVICE TIMEOUT" },
+        { OPK_AUTHORIZE, OPS_SENT, OUT_TIMEOUT, 11, "PROCESSING", "INTERNAL SERVICE TIMEOUT" },
         { OPK_CAPTURE, OPS_SENT, OUT_PENDING, 11, "PROCESSING", "INTERNAL SERVICE TIMEOUT" },
         { OPK_VOID, OPS_SENT, OUT_APPROVED, 0, "SUCCESS", "SUCCESS" },
         { OPK_SALE, OPS_DECLINED, OUT_INSUFFICIENT_FUNDS, 3101, "DECLINE", "INSUFFICIENT FUNDS" },
@@ -763,7 +770,7 @@ static void check_says_how_far_an_operation_is(void **state)
         fake.operations[0].state = cases[i].state;
         fake.operations[0].outcome = (uint8_t)cases[i].outcome;
         json_t *body = body_of('C');
-        json_object_del(body, "reference");
+        assert_int_equal(json_object_del(body, "reference"), 0);
         json_t *answer = fake_post(body);
         assert_int_equal(answer_code(answer), 0);
         const json_t *element = checked_element(answer);
