@@ -101,7 +101,7 @@ static bool reseal_secrets(struct offline *f, struct arena *a)
     arena_reset(a);
     bool ok = store_merchants(f->store, a, &rows, &n) == STORE_OK;
     for (size_t i = 0; ok && i < n; i++) {
-        struct str plain, sealed;
+        struct str plain = STR_EMPTY, sealed = STR_EMPTY;
         if (rows[i].private_key.n == 0)
             continue;
         const char *label = secret_label(rows[i].face);
