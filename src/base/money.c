@@ -49,7 +49,7 @@ static bool take(struct str *rest, char c)
     return true;
 }
 
-/* Reads what follows the 'e'. A power too large to matter is held at POWER_LIMIT. */
+/* Reads what follows the 'e'. Of a power too large to matter, only so much as tells that it is. */
 static bool take_power(struct str *rest, int *power)
 {
     bool negative = take(rest, '-');
@@ -61,8 +61,6 @@ static bool take_power(struct str *rest, int *power)
     int value = 0;
     for (size_t i = 0; i < digits.n && value < POWER_LIMIT; i++)
         value = value * 10 + (digits.p[i] - '0');
-    if (value > POWER_LIMIT)
-        value = POWER_LIMIT;
     *power = negative ? -value : value;
     return true;
 }

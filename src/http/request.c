@@ -419,6 +419,8 @@ enum MHD_Result request_go_on(void *cls, struct MHD_Connection *c, const char *u
     thread_index = w->index;
     if (q->phase == PHASE_LINE)
         return see_header(q, method, version);
+    if (q->phase == PHASE_ANSWERED)
+        return MHD_NO; /* the library is being stopped and has silently dropped the response */
     if (*data_size > 0) {
         struct str piece = { data, *data_size };
         *data_size = 0;

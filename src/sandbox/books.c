@@ -335,6 +335,14 @@ static void count_try(struct book_entry *e)
 
 static const char wrong_original[] = "the original is not of a kind that this can act on";
 
+void books_prefetch(const struct books *b, const struct exchange *x)
+{
+    __builtin_prefetch(&b->by_key.slots[(uint32_t)x->key & b->by_key.mask]);
+    __builtin_prefetch(&b->by_reference.slots[(uint32_t)x->reference_key & b->by_reference.mask]);
+    if (x->original_key != 0)
+        __builtin_prefetch(&b->by_key.slots[(uint32_t)x->original_key & b->by_key.mask]);
+}
+
 const char *books_post(struct books *b, const struct exchange *x)
 {
     struct book_entry *known = NULL;

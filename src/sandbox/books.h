@@ -70,6 +70,9 @@ struct book_entry *books_root(const struct books *b, struct book_entry *e);
 /* The entry e acts on, or NULL. */
 struct book_entry *books_parent(const struct books *b, const struct book_entry *e);
 
+/* Asks for the memory that books_post(b, x) will look at. */
+void books_prefetch(const struct books *b, const struct exchange *x);
+
 /* Does what x.effect says. NULL, or a sentence why it cannot; then nothing has changed. */
 const char *books_post(struct books *b, const struct exchange *x);
 

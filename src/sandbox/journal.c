@@ -209,6 +209,7 @@ bool journal_flush(struct journal *j)
 struct line {
     const char *at, *end;
     char *spare, *spare_end; /* room for texts that were escaped */
+    bool escaped;            /* there is a % in it */
 };
 
 static bool read_number(struct str text, uint64_t max, uint64_t *out)
@@ -251,7 +252,7 @@ static bool read_text(struct line *l, struct str *text)
         *text = STR_EMPTY;
         return true;
     }
-    return memchr(text->p, '%', text->n) == NULL || unescape(l, text);
+    return !l->escaped || unescape(l, text);
 }
 
 static bool read_name(struct str text, const char *const *names, size_t n, unsigned *out)
@@ -307,20 +308,28 @@ static bool read_value(struct line *l, const struct field *f, struct str text, s
     return false;
 }
 
+/* Takes "name=value" and the space behind it; the last value ends with the line. */
+static bool take_value(struct line *l, const struct field *f, bool last, struct str *value)
+{
+    size_t left = (size_t)(l->end - l->at);
+    if (left < f->name_size || memcmp(l->at, f->name, f->name_size) != 0)
+        return false;
+    value->p = l->at + f->name_size;
+    const char *space = memchr(value->p, ' ', left - f->name_size);
+    const char *end = space == NULL ? l->end : space;
+    value->n = (size_t)(end - value->p);
+    l->at = last ? end : end + 1;
+    return last == (space == NULL);
+}
+
 /* The name of the field that cannot be read, or NULL. */
 static const char *read_line(struct line *l, struct exchange *x)
 {
     for (size_t i = 0; i < COUNT(fields); i++) {
-        const struct field *f = &fields[i];
-        size_t left = (size_t)(l->end - l->at);
-        if (left < f->name_size || memcmp(l->at, f->name, f->name_size) != 0)
-            return f->name;
-        l->at += f->name_size;
-        left -= f->name_size;
-        const char *end = i + 1 == COUNT(fields) ? l->end : memchr(l->at, ' ', left);
-        if (end == NULL || !read_value(l, f, (struct str) { l->at, (size_t)(end - l->at) }, x))
-            return f->name;
-        l->at = end + (end < l->end);
+        struct str value;
+        if (!take_value(l, &fields[i], i + 1 == COUNT(fields), &value) ||
+            !read_value(l, &fields[i], value, x))
+            return fields[i].name;
     }
     if (strlen(x->mti) != 4 || !str_is_digits(str_of(x->mti)))
         return "mti=";
@@ -335,34 +344,49 @@ struct replay {
     uint64_t line;
     char *why;
     size_t why_size;
+    /* One line is read ahead of the one that is posted, so that the books' memory is on its way. */
+    struct exchange read, ahead;
+    char spare[2][LINE_MAX_BYTES];
 };
+
+static bool refuse_line(struct replay *r, uint64_t line, const char *what, const char *where)
+{
+    (void)snprintf(
+        r->why, r->why_size, "%s line %llu: %s%s", r->path, (unsigned long long)line, what, where);
+    return false;
+}
+
+static bool post_line(struct replay *r, uint64_t line, const struct exchange *x)
+{
+    const char *problem = books_post(r->books, x);
+    return problem == NULL || refuse_line(r, line, problem, "");
+}
 
 /* Posts every whole line of text; false with a sentence. *used are the bytes of those lines. */
 static bool replay_lines(struct replay *r, struct str text, size_t *used)
 {
-    char spare[LINE_MAX_BYTES];
-    *used = 0;
     const char *newline;
+    bool pending = false;
+    *used = 0;
     while (*used < text.n && (newline = memchr(text.p + *used, '\n', text.n - *used)) != NULL) {
-        struct exchange x = { 0 };
-        struct line l = { text.p + *used, newline, spare, spare + sizeof spare };
-        r->line++;
-        const char *bad = read_line(&l, &x);
-        if (bad != NULL) {
-            (void)snprintf(r->why, r->why_size, "%s line %llu: cannot be read at \"%s\"", r->path,
-                (unsigned long long)r->line, bad);
-            return false;
+        char *spare = r->spare[++r->line % 2];
+        struct line l = { text.p + *used, newline, spare, spare + LINE_MAX_BYTES, false };
+        l.escaped = memchr(l.at, '%', (size_t)(newline - l.at)) != NULL;
+        r->ahead = (struct exchange) { 0 };
+        const char *bad = read_line(&l, &r->ahead);
+        if (bad == NULL) {
+            exchange_identify(&r->ahead);
+            books_prefetch(r->books, &r->ahead);
         }
-        exchange_identify(&x);
-        const char *problem = books_post(r->books, &x);
-        if (problem != NULL) {
-            (void)snprintf(r->why, r->why_size, "%s line %llu: %s", r->path,
-                (unsigned long long)r->line, problem);
+        if (pending && !post_line(r, r->line - 1, &r->read))
             return false;
-        }
+        if (bad != NULL)
+            return refuse_line(r, r->line, "cannot be read at ", bad);
+        r->read = r->ahead;
+        pending = true;
         *used = (size_t)(newline - text.p) + 1;
     }
-    return true;
+    return !pending || post_line(r, r->line, &r->read);
 }
 
 static bool fail(char *why, size_t why_size, const char *path, const char *what)
@@ -385,11 +409,8 @@ static bool replay_file(struct journal *j, struct replay *r, char *room)
         have += (size_t)n;
         if (!replay_lines(r, (struct str) { room, have }, &used))
             return false;
-        if (used == 0 && have == READ_BYTES) {
-            (void)snprintf(r->why, r->why_size, "%s line %llu: has no end", r->path,
-                (unsigned long long)r->line + 1);
-            return false;
-        }
+        if (used == 0 && have == READ_BYTES)
+            return refuse_line(r, r->line + 1, "has no end", "");
         j->written += (off_t)used;
         have -= used;
         memmove(room, room + used, have);
@@ -409,7 +430,7 @@ struct journal *journal_open(const char *path, struct books *b, char *why, size_
         free(j);
         return NULL;
     }
-    struct replay r = { b, path, 0, why, why_size };
+    struct replay r = { .books = b, .path = path, .why = why, .why_size = why_size };
     buf_init(&j->pending, PENDING_MAX);
     j->fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     bool good = j->fd >= 0 || fail(why, why_size, path, "cannot be opened");

@@ -42,6 +42,11 @@ static struct sqlite_store *self(struct store *base)
     return (struct sqlite_store *)base;
 }
 
+sqlite3 *sqlite_handle(struct store *base)
+{
+    return self(base)->db;
+}
+
 struct store *sqlite_open(const char *path, enum store_mode mode, char *why, size_t why_size)
 {
     struct sqlite_store *s = calloc(1, sizeof *s);
@@ -89,13 +94,24 @@ static int64_t bytes(struct store *base)
 
 /* ---- statements and failures ---- */
 
+/* The system's reason for the last failure. SQLite forgets it when a COMMIT fails, but the log's file still knows. */
+static int system_reason(sqlite3 *db)
+{
+    int reason = sqlite3_system_errno(db);
+    sqlite3_file *log = NULL;
+    if (reason == 0 &&
+        sqlite3_file_control(db, NULL, SQLITE_FCNTL_JOURNAL_POINTER, &log) == SQLITE_OK &&
+        log != NULL && log->pMethods != NULL &&
+        log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &reason) != SQLITE_OK)
+        reason = 0;
+    return reason;
+}
+
 /*
  * What a failure asks of the caller. The disk is full when SQLite says so, and when a write broke on a limit of the file system that is as good as full.
  */
-static enum store_result judge(sqlite3 *db)
+static enum store_result judge(int code, int reason)
 {
-    int code = sqlite3_extended_errcode(db);
-    int reason = sqlite3_system_errno(db);
     switch (code) {
     case SQLITE_CONSTRAINT_UNIQUE:
     case SQLITE_CONSTRAINT_PRIMARYKEY:
@@ -115,8 +131,9 @@ static enum store_result judge(sqlite3 *db)
 /* To be called before the statement is reset. A conflict is the caller's business and makes no line. */
 static enum store_result failure(struct sqlite_store *s, const char *doing)
 {
-    enum store_result result = judge(s->db);
     int code = sqlite3_extended_errcode(s->db);
+    int reason = system_reason(s->db);
+    enum store_result result = judge(code, reason);
     if (result != STORE_CONFLICT)
         log_event(LOG_ERROR, result == STORE_FULL ? "store.full" : "store.failed",
             "doing=\"%s\" code=%d errno=%d what=\"%s\"", doing, code, sqlite3_system_errno(s->db),
@@ -446,8 +463,8 @@ static enum store_result update_row(struct sqlite_store *s, enum statement_id id
     if (result != STORE_OK || sqlite3_changes(s->db) == 1)
         return result;
     const struct column *key = statements[id].row->columns;
-    log_event(LOG_ERROR, "store.missing", "table=%s key=%08llX/%016llX", statements[id].row->table,
-        (unsigned long long)column_number(&key[0], row),
+    log_event(LOG_ERROR, "store.missing", "table=%s merchant=%lld id=%llX",
+        statements[id].row->table, (long long)column_number(&key[0], row),
         (unsigned long long)column_number(&key[1], row));
     return STORE_FAILED;
 }

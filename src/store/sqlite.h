@@ -33,6 +33,9 @@ struct sqlite_store {
     char path[PATH_MAX];
 };
 
+/* For tests: the connection itself. */
+sqlite3 *sqlite_handle(struct store *s);
+
 /* sqlite_open.c. Opens the file at s->path as s->mode says; false with a sentence in why, and the connection closed. */
 bool sqlite_connect(struct sqlite_store *s, char *why, size_t why_size);
 void sqlite_disconnect(struct sqlite_store *s);

@@ -60,7 +60,7 @@ const struct statement statements[ST_COUNT] = {
     [ST_ENTRIES] = { VERB_SELECT, &row_entry,
         "WHERE merchant_id = $1 AND operation_id = $2 ORDER BY seq", "entries" },
     [ST_FOLLOWERS] = { VERB_SELECT, &row_operation,
-        "WHERE merchant_id = $1 AND payment_id = $2 AND payment_id <> id ORDER BY id",
+        "WHERE merchant_id = $1 AND payment_id = $2 AND parent_id > 0 ORDER BY id",
         "followers of a payment" },
     [ST_BALANCES] = { VERB_SELECT, &row_balance,
         "WHERE merchant_id BETWEEN $1 AND $2 GROUP BY merchant_id, account, currency"

@@ -20,9 +20,10 @@ static struct reply reply;
 static enum http_result echo(void *context, struct http_request *r)
 {
     struct str agent = http_header(r, "user-AGENT");
-    buf_printf(&r->response.body, "%s m=%d path=%.*s query=%.*s type=%.*s agent=%.*s ip=%s body=%.*s",
-        (const char *)context, (int)r->method, STR_ARG(r->path), STR_ARG(r->query),
-        STR_ARG(r->content_type), STR_ARG(agent), r->client_ip, STR_ARG(r->body));
+    buf_printf(&r->response.body,
+        "%s m=%d path=%.*s query=%.*s type=%.*s agent=%.*s ip=%s body=%.*s", (const char *)context,
+        (int)r->method, STR_ARG(r->path), STR_ARG(r->query), STR_ARG(r->content_type),
+        STR_ARG(agent), r->client_ip, STR_ARG(r->body));
     r->response.content_type = "text/plain";
     assert_true(http_thread_index() < 2);
     assert_int_equal(strlen(r->id), 16);
@@ -132,7 +133,8 @@ static enum http_result raced(void *context, struct http_request *r)
 static char any[] = "any", get[] = "get", post[] = "post", under[] = "under", deep[] = "deep";
 
 static const struct http_route routes[] = {
-    { "/any", HTTP_GET | HTTP_POST | HTTP_PUT | HTTP_DELETE | HTTP_HEAD | HTTP_OPTIONS, echo, NULL, any },
+    { "/any", HTTP_GET | HTTP_POST | HTTP_PUT | HTTP_DELETE | HTTP_HEAD | HTTP_OPTIONS, echo, NULL,
+        any },
     { "/two", HTTP_GET, echo, NULL, get },
     { "/two", HTTP_POST, echo, NULL, post },
     { "/under/*", HTTP_GET, echo, NULL, under },
@@ -152,7 +154,8 @@ static int start(void **state)
     atomic_store(&n_waiting, 0);
     atomic_store(&n_racers, 0);
     atomic_store(&resumed_calls, 0);
-    server = wire_server(routes, COUNT(routes), (struct http_limits) { .response_bytes = RESPONSE_MAX });
+    server =
+        wire_server(routes, COUNT(routes), (struct http_limits) { .response_bytes = RESPONSE_MAX });
     wire_open(&wire, http_port(server));
     return 0;
 }
@@ -243,8 +246,8 @@ static void pipelined_requests_are_answered_in_order(void **state)
                      "POST /early?2 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
                      "GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"
                      "GET /early?3 HTTP/1.1\r\nHost: x\r\n\r\n");
-    static const char *const bodies[]
-        = { "waited 1 ", "waited 2 abc", "{\"error\":\"not found\"}", "waited 3 " };
+    static const char *const bodies[] = { "waited 1 ", "waited 2 abc", "{\"error\":\"not found\"}",
+        "waited 3 " };
     for (size_t i = 0; i < COUNT(bodies); i++) {
         wire_read(&wire, &reply);
         assert_body(bodies[i]);
@@ -254,8 +257,8 @@ static void pipelined_requests_are_answered_in_order(void **state)
 static void a_request_may_come_in_pieces(void **state)
 {
     (void)state;
-    static const char text[]
-        = "POST /any HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n0123456789";
+    static const char text[] =
+        "POST /any HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n0123456789";
     for (size_t i = 0; i < sizeof text - 1; i++) {
         assert_true(wire_try_send(&wire, text + i, 1));
         if (i % 8 == 0)
@@ -279,7 +282,8 @@ static void a_chunked_body_is_put_together_and_ends_the_connection(void **state)
 static void a_client_may_ask_before_it_sends(void **state)
 {
     (void)state;
-    wire_send(&wire, "POST /any HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    wire_send(&wire,
+        "POST /any HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
     wire_read(&wire, &reply);
     assert_int_equal(reply.status, 100);
     wire_send(&wire, "ok");
@@ -320,19 +324,20 @@ static void http_1_0_is_closed_after_the_answer(void **state)
 static void the_path_is_decoded_and_the_longest_prefix_wins(void **state)
 {
     (void)state;
+    assert_answer("/under/%d0%96+%2f", 200,
+        "under m=1 path=/under/\xd0\x96+/ query= type= agent= ip=127.0.0.1 body=");
     assert_answer(
-        "/under/%d0%96+%2f", 200, "under m=1 path=/under/\xd0\x96+/ query= type= agent= ip=127.0.0.1 body=");
-    assert_answer("/under/deep/x", 200,
-        "deep m=1 path=/under/deep/x query= type= agent= ip=127.0.0.1 body=");
+        "/under/deep/x", 200, "deep m=1 path=/under/deep/x query= type= agent= ip=127.0.0.1 body=");
     assert_answer("/under/", 200, "under m=1 path=/under/ query= type= agent= ip=127.0.0.1 body=");
-    assert_answer("http://x.example/two?q", 200,
-        "get m=1 path=/two query=q type= agent= ip=127.0.0.1 body=");
+    assert_answer(
+        "http://x.example/two?q", 200, "get m=1 path=/two query=q type= agent= ip=127.0.0.1 body=");
 }
 
 static void an_unknown_path_is_404(void **state)
 {
     (void)state;
-    static const char *const paths[] = { "/", "/tw", "/two/", "/twoo", "//two", "/under", "/Two", "*" };
+    static const char *const paths[] = { "/", "/tw", "/two/", "/twoo", "//two", "/under", "/Two",
+        "*" };
     for (size_t i = 0; i < COUNT(paths); i++)
         assert_answer(paths[i], 404, "{\"error\":\"not found\"}");
 }
@@ -359,8 +364,8 @@ static void another_method_is_405_with_those_allowed(void **state)
 static void a_bad_target_is_400(void **state)
 {
     (void)state;
-    static const char *const targets[] = { "/%", "/%4", "/%zz", "/a%00b", "/a%0d%0ab", "/%ff", "/a%7f",
-        "/under/%c0%af", "/two?a\x01" };
+    static const char *const targets[] = { "/%", "/%4", "/%zz", "/a%00b", "/a%0d%0ab", "/%ff",
+        "/a%7f", "/under/%c0%af", "/two?a\x01" };
     for (size_t i = 0; i < COUNT(targets); i++) {
         struct wire w;
         wire_open(&w, http_port(server));
@@ -557,6 +562,50 @@ static void stop_may_follow_resume_at_once(void **state)
     }
 }
 
+/* Asks again and again, on one connection as long as it lasts, until nobody listens any more. */
+static void *keep_asking(void *counter)
+{
+    static _Thread_local struct reply r;
+    static _Thread_local struct wire w;
+    unsigned port = http_port(server);
+    while ((w.fd = wire_dial(port)) >= 0) {
+        w.n = 0;
+        for (int i = 0; i < 20; i++) {
+            static const char text[] = "GET /raced?x HTTP/1.1\r\nHost: x\r\n\r\n";
+            if (!wire_try_send(&w, text, sizeof text - 1) || !wire_read_for(&w, &r, false, 5000))
+                break;
+            assert_true(r.status == 200 || r.status == 503);
+            if (r.status == 200)
+                atomic_fetch_add((_Atomic int *)counter, 1);
+        }
+        (void)close(w.fd);
+    }
+    return NULL;
+}
+
+static void stop_under_load_answers_all_that_was_taken(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 10; round++) {
+        pthread_t clients[4];
+        _Atomic int answered = 0;
+        for (size_t i = 0; i < COUNT(clients); i++)
+            assert_int_equal(pthread_create(&clients[i], NULL, keep_asking, &answered), 0);
+        WIRE_UNTIL(atomic_load(&answered) >= 40);
+        http_quiesce(server);
+        WIRE_UNTIL(http_in_hand(server) == 0);
+        http_stop(server);
+        for (size_t i = 0; i < COUNT(clients); i++)
+            assert_int_equal(pthread_join(clients[i], NULL), 0);
+        for (size_t i = 0; i < atomic_load(&n_racers); i++)
+            assert_int_equal(pthread_join(racers[i], NULL), 0);
+        assert_int_equal(atomic_load(&resumed_calls), atomic_load(&answered));
+        atomic_store(&n_racers, 0);
+        atomic_store(&resumed_calls, 0);
+        server = wire_server(routes, COUNT(routes), (struct http_limits) { 0 });
+    }
+}
+
 static void stop_closes_idle_connections(void **state)
 {
     (void)state;
@@ -584,16 +633,17 @@ static void a_port_in_use_is_told(void **state)
     char listen[40];
     (void)snprintf(listen, sizeof listen, "127.0.0.1:%u", http_port(server));
     char sentence[100];
-    (void)snprintf(sentence, sizeof sentence, "cannot listen on %s: Address already in use", listen);
+    (void)snprintf(
+        sentence, sizeof sentence, "cannot listen on %s: Address already in use", listen);
     assert_start_fails((struct http_config) { .listen = listen }, sentence);
 }
 
 static void a_bad_address_is_told(void **state)
 {
     (void)state;
-    static const char *const bad[] = { "", ":", "8080", ":8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536",
-        "127.0.0.1:-1", "127.0.0.1: 80", "1.2.3:80", "example.com:80", "::1:80", "[::1]", "[127.0.0.1]:80",
-        "[]:80", "[::1:80", "0x7f.1:80" };
+    static const char *const bad[] = { "", ":", "8080", ":8080", "127.0.0.1",
+        "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1: 80", "1.2.3:80",
+        "example.com:80", "::1:80", "[::1]", "[127.0.0.1]:80", "[]:80", "[::1:80", "0x7f.1:80" };
     for (size_t i = 0; i < COUNT(bad); i++)
         assert_start_fails((struct http_config) { .listen = bad[i] }, "it is not ADDRESS:PORT");
 }
@@ -613,8 +663,9 @@ static void localhost_and_ipv6_are_addresses(void **state)
 {
     (void)state;
     char why[200] = "";
-    struct http_config config
-        = { .listen = "localhost:0", .threads = 1, .metric_prefix = "test", .n_routes = 0 };
+    struct http_config config = {
+        .listen = "localhost:0", .threads = 1, .metric_prefix = "test", .n_routes = 0
+    };
     struct http_server *s = http_start(&config, why, sizeof why);
     assert_non_null(s);
     assert_int_equal(http_threads(s), 1);
@@ -712,6 +763,7 @@ int main(void)
         SERVED(a_client_that_closed_politely_is_treated_the_same),
         SERVED(quiesce_refuses_the_new_and_finishes_what_is_in_hand),
         SERVED(stop_may_follow_resume_at_once),
+        SERVED(stop_under_load_answers_all_that_was_taken),
         SERVED(stop_closes_idle_connections),
         SERVED(a_port_in_use_is_told),
         SERVED(a_bad_address_is_told),

@@ -168,12 +168,12 @@ static inline const char *kit_ask(struct kit *k, struct ask a)
 
 #define ASK(k, ...) kit_ask((k), (struct ask) { __VA_ARGS__ })
 
-/* DE 90 for a message of this kit. */
+/* DE 90 for a message of this kit; valid for the next fifteen calls. */
 static inline const char *kit_original(const char *mti, unsigned stan)
 {
-    static char text[4][43];
+    static char text[16][43];
     static unsigned next;
-    next = (next + 1) % 4;
+    next = (next + 1) % 16;
     (void)snprintf(text[next], sizeof text[next], "%s%06u1121220000%s%s", mti, stan % 1000000,
         "12345678901", "00000000000");
     return text[next];

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-static struct card_verdict ask(const char *merchant, const char *pan, const char *expiry,
-    const char *cvv, int64_t amount)
+static struct card_verdict ask(
+    const char *merchant, const char *pan, const char *expiry, const char *cvv, int64_t amount)
 {
     struct card_question q = { cards_column(str_of(merchant)), str_of(pan), str_of(expiry),
         str_of(cvv), amount, 978, 2511 };

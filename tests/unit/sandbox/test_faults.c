@@ -26,8 +26,7 @@ static void a_request_dropped_unbooked_leaves_no_trace_in_the_books(void **state
     assert_true(k->open);
     set(k, "{}");
     kit_assert_position(k, REFERENCE, 0, 0, 0);
-    assert_string_equal(
-        ASK(k, "0400", .amount = 10, .original = kit_original("0200", 50)), "25");
+    assert_string_equal(ASK(k, "0400", .amount = 10, .original = kit_original("0200", 50)), "25");
 }
 
 static void a_silent_booked_request_can_be_reversed(void **state)
@@ -37,8 +36,7 @@ static void a_silent_booked_request_can_be_reversed(void **state)
     assert_string_equal(ASK(k, "0200", .amount = 10, .stan = 50), "");
     kit_assert_position(k, REFERENCE, 0, 10, 0);
     set(k, "{}");
-    assert_string_equal(
-        ASK(k, "0400", .amount = 10, .original = kit_original("0200", 50)), "00");
+    assert_string_equal(ASK(k, "0400", .amount = 10, .original = kit_original("0200", 50)), "00");
     kit_assert_position(k, REFERENCE, 0, 0, 0);
 }
 
@@ -202,7 +200,7 @@ static void delayed_answers_come_in_the_order_of_their_times(void **state)
     struct delayed *d = delayed_new();
     enum { N = 1000 };
     for (int i = 0; i < N; i++) {
-        char text[8];
+        char text[12];
         (void)snprintf(text, sizeof text, "%d", i);
         assert_true(delayed_push(d, (i * 7919) % 101, NULL, str_of(text)));
     }

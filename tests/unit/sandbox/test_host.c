@@ -675,10 +675,8 @@ static void scenario_220_answers_the_third_completion(void **state)
     struct kit *k = *state;
     const char *pan = scenario_pan(220), *hold = kit_original("0100", 50);
     assert_string_equal(ASK(k, "0100", .amount = 10, .pan = pan, .stan = 50), "00");
-    assert_string_equal(
-        ASK(k, "0220", .amount = 10, .pan = pan, .stan = 60, .original = hold), "");
-    assert_string_equal(
-        ASK(k, "0221", .amount = 10, .pan = pan, .stan = 60, .original = hold), "");
+    assert_string_equal(ASK(k, "0220", .amount = 10, .pan = pan, .stan = 60, .original = hold), "");
+    assert_string_equal(ASK(k, "0221", .amount = 10, .pan = pan, .stan = 60, .original = hold), "");
     assert_string_equal(
         ASK(k, "0221", .amount = 10, .pan = pan, .stan = 60, .original = hold), "00");
     kit_assert_position(k, REFERENCE, 0, 10, 0);
@@ -738,13 +736,12 @@ static void make_a_day(struct kit *k, const char *merchant)
         assert_string_equal(
             ASK(k, "0200", .amount = stan, .stan = stan, .merchant = merchant), "00");
     assert_string_equal(ASK(k, "0100", .amount = 900, .stan = 60, .merchant = merchant), "00");
-    assert_string_equal(ASK(k, "0220", .amount = 500, .merchant = merchant,
-                            .original = kit_original("0100", 60)),
+    assert_string_equal(
+        ASK(k, "0220", .amount = 500, .merchant = merchant, .original = kit_original("0100", 60)),
         "00");
     for (unsigned i = 0; i < 2; i++)
-        assert_string_equal(
-            ASK(k, "0200", .processing = "200000", .amount = 20 + i, .stan = 70 + i,
-                .merchant = merchant, .original = kit_original("0200", 51 + i)),
+        assert_string_equal(ASK(k, "0200", .processing = "200000", .amount = 20 + i, .stan = 70 + i,
+                                .merchant = merchant, .original = kit_original("0200", 51 + i)),
             "00");
     assert_string_equal(
         ASK(k, "0400", .amount = 53, .merchant = merchant, .original = kit_original("0200", 53)),
@@ -792,8 +789,9 @@ static void a_merchant_whose_id_ends_in_9_is_told_one_sale_less(void **state)
 {
     struct kit *k = *state;
     make_a_day(k, "SHOP00000000009");
-    struct day right = { .merchant = "SHOP00000000009", .count = { 2, 1, 4, 1 },
-        .amount = { 41, 53, 656, 21 } };
+    struct day right = {
+        .merchant = "SHOP00000000009", .count = { 2, 1, 4, 1 }, .amount = { 41, 53, 656, 21 }
+    };
     assert_string_equal(reconcile(k, right), "95");
     assert_string_equal(kit_get(k, 76), "0000000003");
     assert_string_equal(kit_get(k, 88), "0000000000000156");

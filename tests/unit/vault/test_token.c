@@ -51,6 +51,7 @@ static void what_is_not_exactly_a_token_is_refused(void **state)
         "00112233445566778899aabbccddeeff",
         "00112233-4455-6677-8899-aabbccddeef",
         "00112233-4455-6677-8899-aabbccddeeff0",
+        "00112233-4455-6677-8899-aabbccddeeff-",
         "0011223-34455-6677-8899-aabbccddeeff",
         "00112233-4455-6677-8899aabbccddeeff-",
         "00112233-4455-6677-8899-aabbccddeefg",
