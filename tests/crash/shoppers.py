@@ -100,9 +100,9 @@ class Shopper(threading.Thread):
 
     def _send(self, fields):
         """None when no whole answer came."""
-        if not self.crowd.wait_for_gateway():
+        self.shop.url = self.crowd.wait_for_gateway()
+        if self.shop.url is None:
             return None
-        self.shop.url = self.crowd.url
         try:
             answer = self.shop.post(json.dumps(fields))
         except (OSError, http.client.HTTPException):
@@ -133,10 +133,13 @@ class Crowd:
             s.join(120)
 
     def wait_for_gateway(self):
-        """False when there will be none any more."""
-        while self.url is None and not self.closing.is_set():
+        """Its address; None when there will be none any more."""
+        while not self.closing.is_set():
+            url = self.url
+            if url is not None:
+                return url
             time.sleep(0.005)
-        return not self.closing.is_set()
+        return None
 
     @property
     def asked(self):

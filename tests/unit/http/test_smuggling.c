@@ -1,6 +1,6 @@
 /*
- * Requests that two readers could take apart differently: each is refused and ends its connection, and the
- * request hidden behind it is never served.
+ * Requests that two readers could take apart differently: each is refused and ends its connection,
+ * and the request hidden behind it is never served.
  */
 #include "wire.h"
 
@@ -177,7 +177,7 @@ static void ambiguous_requests_are_refused_in_pieces_too(void **state)
     }
 }
 
-/* The library takes a bare line feed between chunks; a proxy may not. So nothing behind is served. */
+/* The library takes a bare line feed between chunks, a proxy may not: nothing behind is served. */
 static void nothing_behind_a_chunked_request_is_served(void **state)
 {
     (void)state;

@@ -116,7 +116,7 @@ static inline bool wire_closes(struct wire *w, int wait_ms)
 /* A header's value from a reply's head, or NULL. */
 static inline const char *wire_header(const struct reply *r, const char *name)
 {
-    static char value[512];
+    static _Thread_local char value[512];
     size_t n = strlen(name);
     for (const char *line = strstr(r->head, "\r\n"); line != NULL; line = strstr(line, "\r\n")) {
         line += 2;

@@ -12,7 +12,7 @@ static void each_plan(struct place *p, void (*look)(const struct statement *s, c
         sqlite3_stmt *st;
         buf_init(&text, STATEMENT_MAX);
         buf_str(&text, STR("EXPLAIN QUERY PLAN "));
-        statement_text(&statements[i], &text);
+        statement_text(&statements[i], "INSERT INTO", 3, &text);
         assert_false(text.full);
         if (sqlite3_prepare_v2(db, text.p, (int)text.n, &st, NULL) != SQLITE_OK)
             fail_msg("%s: %s", statements[i].name, sqlite3_errmsg(db));
@@ -79,7 +79,7 @@ static void parameters_are_numbered_in_the_order_of_their_first_use(void **state
         struct buf text;
         sqlite3_stmt *st;
         buf_init(&text, STATEMENT_MAX);
-        statement_text(&statements[i], &text);
+        statement_text(&statements[i], "INSERT INTO", 3, &text);
         assert_int_equal(sqlite3_prepare_v2(db, text.p, (int)text.n, &st, NULL), SQLITE_OK);
         for (int n = 1; n <= sqlite3_bind_parameter_count(st); n++) {
             char name[8];

@@ -45,8 +45,20 @@ static void the_published_vector_is_reproduced(void **state)
 static void letters_beyond_ascii_are_lowered_too(void **state)
 {
     (void)state;
-    const struct genome_pair upper[] = { pair("first_name", "ÉÜŁЖ漢😀") };
-    const struct genome_pair lower[] = { pair("first_name", "éüłж漢😀") };
+    const struct genome_pair upper[] = { pair("first_name", "\xc3\x89"
+                                                            "\xc3\x9c"
+                                                            "\xc5\x81"
+                                                            "\xd0\x96"
+                                                            "\xe6\xbc\xa2"
+                                                            "\xf0\x9f\x98\x80"
+                                                            "") };
+    const struct genome_pair lower[] = { pair("first_name", "\xc3\xa9"
+                                                            "\xc3\xbc"
+                                                            "\xc5\x82"
+                                                            "\xd0\xb6"
+                                                            "\xe6\xbc\xa2"
+                                                            "\xf0\x9f\x98\x80"
+                                                            "") };
     struct arena a;
     arena_init(&a, 1024 * 1024);
     char one[GENOME_SIGNATURE_SIZE], two[GENOME_SIGNATURE_SIZE];
