@@ -15,8 +15,7 @@
 #include <unistd.h>
 
 enum {
-    OTHER_FDS =
-        16384, /* files and sockets of the process that are no peers; numbers are given lowest first */
+    OTHER_FDS = 16384, /* the process's files that are no peers; the lowest free number is given */
     ACCEPT_BURST = 64,
     RETRY_MS = 100, /* after the system had no more descriptors */
     SWEEP_MIN_MS = 50,

@@ -1,17 +1,19 @@
 /*
- * Where connections come in: the listening socket, the limits on connections, and the clock on slow clients.
+ * Where connections come in: the listening socket, the limits on connections, and the clock on slow
+ * clients.
  *
- * One thread accepts and hands each socket on, in turn to the epoll threads. libmicrohttpd could accept by
- * itself, but then each of its threads has its own share of the connection limit and takes an
- * uneven part of the load, and its way to stop accepting while requests run races with its own threads
- * (version 0.9.75 aborts when two of them take the socket out of epoll at once).
+ * One thread accepts and hands each socket on, in turn to the epoll threads. libmicrohttpd could
+ * accept by itself, but then each of its threads has its own share of the connection limit and
+ * takes an uneven part of the load, and its way to stop accepting while requests run races with its
+ * own threads (version 0.9.75 aborts when two of them take the socket out of epoll at once).
  *
- * libmicrohttpd times only silence. A client that sends a byte now and then would hold its connection for
- * ever, so each peer notes since when it has been the client's turn, and the door cuts off who takes too long:
+ * libmicrohttpd times only silence. A client that sends a byte now and then would hold its
+ * connection for ever, so each peer notes since when it has been the client's turn, and the door
+ * cuts off who takes too long:
  *
  *   since_ms:  > 0 the client's turn since then ──request complete──► 0 the server's turn
  *                │                             ◄──response sent────
- *                └──too long──► PEER_CUT: the socket is shut down; what it still says is not heard
+ *                └──too long──► PEER_CUT: the socket is shut down, and its words count no more
  */
 #ifndef TURNPIKE_HTTP_DOOR_H
 #define TURNPIKE_HTTP_DOOR_H

@@ -49,8 +49,8 @@ enum form_result form_urlencoded(struct str text, struct arena *a, struct form *
  *
  *   --boundary CRLF (header CRLF)* CRLF value CRLF --boundary CRLF ... --boundary-- [CRLF]
  *
- * No preamble, no epilogue, no padding behind a boundary, no folded header. A part is one text field: no
- * file, no inner multipart, no encoding.
+ * No preamble, no epilogue, no padding behind a boundary, no folded header. A part is one text
+ * field: no file, no inner multipart, no encoding.
  */
 
 /* A parameter such as name="x" or name=x. */
@@ -128,7 +128,8 @@ static bool is_boundary(struct str s)
     return true;
 }
 
-/* "\r\n--boundary": what stands before every delimiter but the first, which lacks the line break. */
+/* "\r\n--boundary": what stands before every delimiter but the first, which lacks the line break.
+ * */
 static enum form_result find_delimiter(struct str content_type, struct arena *a, struct str *out)
 {
     struct str rest = content_type, boundary = STR_EMPTY, type;

@@ -19,7 +19,7 @@ struct form {
 
 enum form_result {
     FORM_OK,
-    FORM_MALFORMED, /* a bad %-escape, invalid UTF-8, a NUL, a broken multipart frame, a file part */
+    FORM_MALFORMED, /* a bad %-escape, invalid UTF-8, a NUL, a broken frame, a file part */
     FORM_TOO_MANY,  /* more than FORM_MAX_FIELDS */
     FORM_NO_MEMORY
 };

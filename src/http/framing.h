@@ -1,18 +1,20 @@
 /*
  * The shape of a request's header, checked as strictly as RFC 9112 lets a server.
  *
- * A proxy in front and this server must agree where a request ends, or a second one is smuggled in the
- * body of the first. libmicrohttpd 0.9.75 is tolerant: it takes a bare line feed for a line break, cuts a
- * value at a NUL, joins folded lines, believes Transfer-Encoding over Content-Length and reads an unknown
- * coding up to the end of the connection. Here all of that is a fault, and the connection ends with it.
+ * A proxy in front and this server must agree where a request ends, or a second one is smuggled in
+ * the body of the first. libmicrohttpd 0.9.75 is tolerant: it takes a bare line feed for a line
+ * break, cuts a value at a NUL, joins folded lines, believes Transfer-Encoding over Content-Length
+ * and reads an unknown coding up to the end of the connection. Here all of that is a fault, and the
+ * connection ends with it.
  *
- * The library takes the header apart where it lies, with NULs in the place of separators. So what it lost
- * can be told from addresses: every name must stand exactly two bytes (CR LF) behind the value before it,
- * from the request line to the blank line. A later library refuses these things itself and may lay the
- * header out differently, so the addresses are looked at only with versions up to 0.9.75.
+ * The library takes the header apart where it lies, with NULs in the place of separators. So what
+ * it lost can be told from addresses: every name must stand exactly two bytes (CR LF) behind the
+ * value before it, from the request line to the blank line. A later library refuses these things
+ * itself and may lay the header out differently, so the addresses are looked at only with versions
+ * up to 0.9.75.
  *
- * The lines between chunks can not be seen from here; therefore a chunked request is always the last
- * on its connection, and bytes behind it are never taken for another.
+ * The lines between chunks can not be seen from here; therefore a chunked request is always the
+ * last on its connection, and bytes behind it are never taken for another.
  */
 #ifndef TURNPIKE_HTTP_FRAMING_H
 #define TURNPIKE_HTTP_FRAMING_H

@@ -1,18 +1,21 @@
 /*
- * The HTTP server, on libmicrohttpd: one epoll thread per core, routes as data, requests suspended while
- * the engine works.
+ * The HTTP server, on libmicrohttpd: one epoll thread per core, routes as data, requests suspended
+ * while the engine works.
  *
- * A handler is called once with the whole request. It either fills the response and returns HTTP_REPLY,
- * or starts something and returns HTTP_WAIT; then some other thread calls http_resume(request) exactly
- * once (it may happen before the handler has returned), and the server calls the route's `resumed`,
- * exactly once and on an HTTP thread, to fill the response; also when the client has gone away or the
- * server is being stopped, so that what the handler holds is always given back there. The request, its
- * arena and its body live until the response is sent. All of it is wiped afterwards.
+ * A handler is called once with the whole request. It either fills the response and returns
+ * HTTP_REPLY, or starts something and returns HTTP_WAIT; then some other thread calls
+ * http_resume(request) exactly once (it may happen before the handler has returned), and the server
+ * calls the route's `resumed`, exactly once and on an HTTP thread, to fill the response; also when
+ * the client has gone away or the server is being stopped, so that what the handler holds is always
+ * given back there. The request, its arena and its body live until the response is sent. All of it
+ * is wiped afterwards.
  *
- * What the server answers by itself, before any handler: 400 for a request that two readers could take
- * apart differently (see framing.h), 404, 405 with Allow, 413 and 431 above the limits, 503 once it has been told
- * to quiesce. A client that takes too long is cut off. Every response carries Content-Type,
- * Content-Length, X-Request-Id, Cache-Control: no-store and X-Content-Type-Options: nosniff.
+ * What the server answers by itself, before any handler: 400 for a request that two readers could
+ * take apart differently (see framing.h), 404, 405 with Allow, 413 and 431 above the limits, 503
+ * once it has been told to quiesce. A client that takes too long is cut off. Every response carries
+ * Content-Type, Content-Length, X-Request-Id, Cache-Control: no-store and X-Content-Type-Options:
+ * nosniff; but what libmicrohttpd itself cannot read (a Content-Length that is no number, a broken
+ * chunk, another protocol) it answers with a bare 4xx or 505 of its own, and closes.
  */
 #ifndef TURNPIKE_HTTP_HTTP_H
 #define TURNPIKE_HTTP_HTTP_H
@@ -39,7 +42,8 @@ struct http_response {
     const char *content_type; /* "application/json" at first */
     struct buf body;          /* its maximum is the server's response limit */
     const char *location;     /* for redirects, else NULL; in the request's arena */
-    /* Name and value; a Cache-Control or X-Content-Type-Options here stands instead of the server's. */
+    /* Name and value; a Cache-Control or X-Content-Type-Options here stands instead of the
+     * server's. */
     const char *extra_headers[HTTP_MAX_EXTRA_HEADERS][2];
     size_t n_extra_headers;
 };
@@ -60,17 +64,16 @@ struct http_request {
 };
 
 struct http_route {
-    const char
-        *path; /* exact, or a prefix when it ends in "*"; exact first, then the longest prefix */
-    unsigned
-        methods; /* HTTP_GET | HTTP_POST ...; others get 405 with Allow. One path may have several
-                         rows of different methods. */
+    /* Exact, or a prefix when it ends in "*". Exact ones go first, then the longest prefix. */
+    const char *path;
+    /* HTTP_GET | HTTP_POST ...; others get 405 with Allow. A path may have rows for each method. */
+    unsigned methods;
     enum http_result (*handle)(void *context, struct http_request *r);
     void (*resumed)(void *context, struct http_request *r); /* NULL when handle never waits */
     void *context;
 };
 
-/* A request header's value (name without case), or the empty slice. Valid while the request lives. */
+/* A request header's value (any case of name), or the empty slice. Lives as long as the request. */
 struct str http_header(struct http_request *r, const char *name);
 
 /* Fills the response: what body held before is dropped. */
@@ -80,7 +83,7 @@ void http_reply_text(
 /* Any thread, once per HTTP_WAIT. */
 void http_resume(struct http_request *r);
 
-/* Index of the HTTP thread that calls, from 0 below http_threads(): for per-thread read connections. */
+/* Index of the calling HTTP thread, from 0 below http_threads(): for per-thread connections. */
 unsigned http_thread_index(void);
 
 struct http_limits {
@@ -89,9 +92,8 @@ struct http_limits {
     size_t response_bytes; /* default 4 MiB: 500 */
     unsigned connections;  /* default 4096; more wait in the kernel's queue */
     unsigned per_ip;       /* connections of one address, default 0 = no limit; more are closed */
-    unsigned
-        idle_seconds; /* between two requests and to send the first line, and again for the rest of
-                              the request; default 30 */
+    /* Default 30: from one response to the next request's first line, and again for the rest. */
+    unsigned idle_seconds;
 };
 
 struct http_config {
@@ -111,10 +113,11 @@ struct http_server *http_start(const struct http_config *config, char *why, size
 unsigned http_port(const struct http_server *s);
 unsigned http_threads(const struct http_server *s);
 
-/* Stops taking new connections, and answers 503 to requests that were not complete yet; those in hand
- * go on. When it returns the port is closed. */
+/* Stops taking new connections, and answers 503 to requests that were not complete yet; those in
+ * hand go on. When it returns the port is closed. */
 void http_quiesce(struct http_server *s);
-/* Requests given to a handler and not answered yet. */
+/* Complete requests that are not answered yet. Once it is 0 after http_quiesce, no handler is
+ * called any more. */
 unsigned http_in_hand(const struct http_server *s);
 /* Ends it; http_resume must have been called for every waiting request before. */
 void http_stop(struct http_server *s);

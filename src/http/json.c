@@ -144,7 +144,8 @@ static void scan_text(struct scan *s)
     }
 }
 
-/* The key whose closing quote is the byte before end, when it is a plain word that is safe to repeat. */
+/* The key whose closing quote is the byte before end, when it is a plain word that is safe to
+ * repeat. */
 static struct str quotable_key(struct str text, size_t end)
 {
     if (end < 2 || end > text.n || text.p[end - 1] != '"')
@@ -200,7 +201,8 @@ json_t *json_read(struct str text, char *why, size_t why_size)
     return value;
 }
 
-/* Digits d.ddd x 10^exponent without an exponent; no room when it would need more zeros than there are. */
+/* Digits d.ddd x 10^exponent without an exponent; no room when it would need more zeros than there
+ * are. */
 static struct str plain_decimal(bool negative, struct str digits, long exponent, struct arena *a)
 {
     static const char zeros[] = "0000000000000000000000000000000000000000";
@@ -218,7 +220,8 @@ static struct str plain_decimal(bool negative, struct str digits, long exponent,
         a, "%s%.*s.%.*s", sign, (int)point, digits.p, (int)(shown - point), digits.p + point);
 }
 
-/* Fifteen digits bring back every number that json_read accepts; the zeros at their end say nothing. */
+/* Fifteen digits bring back every number that json_read accepts; the zeros at their end say
+ * nothing. */
 static struct str real_text(double value, struct arena *a)
 {
     char printed[40];

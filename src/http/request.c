@@ -1,15 +1,15 @@
 /*
  * One request from its first line to the end of its response.
  *
- *   LINE ──header──► BODY ──complete──► handler ──HTTP_REPLY────────────────────► ANSWERED ──► end
- *    │                │                    └──HTTP_WAIT──► WAITING ──http_resume──► │
- *    └──refused───────┴──refused───────────────────────────────────────────────────►┘
+ *   LINE ──header──► BODY ──complete──► handler ──HTTP_REPLY────────────────► ANSWERED ──► end
+ *    │                │                   └───HTTP_WAIT──► WAITING ──resumed──►─┤
+ *    └────refused─────┴─────────────────refused───────────────────────────────►─┘
  *
  * A waiting request is handed between two threads by one atomic:
  *
- *   the HTTP thread:  HELD ─► (handler has returned HTTP_WAIT; the connection is suspended) ─► SUSPENDED
- *   http_resume:      HELD ─► RESUMED        nothing else to do: the HTTP thread will find it
- *                     SUSPENDED ─► RESUMED   and wakes the connection
+ *   the HTTP thread:  HELD ──► SUSPENDED    the handler has returned HTTP_WAIT
+ *   http_resume:      HELD ──► RESUMED      the HTTP thread will find it and not wait
+ *                SUSPENDED ──► RESUMED      and the connection is woken
  *
  * Whoever comes second sees what the first has left, so it is woken exactly once in either order.
  */
@@ -28,7 +28,7 @@ enum {
     SPARE_MAX = 256,              /* requests that a worker keeps */
     SPARE_BUFFER_MAX = 16 * 1024, /* of a buffer of such a request */
     ARENA_SPARE = 256 * 1024,     /* for handlers, besides what grows with the body */
-    DRAIN_MAX = 1024 * 1024, /* of a body too large that is read so that the client hears the 413 */
+    DRAIN_MAX = 1024 * 1024,      /* of a body too large, read so that the client hears the 413 */
 };
 
 enum phase { PHASE_LINE, PHASE_BODY, PHASE_WAITING, PHASE_ANSWERED };
@@ -41,7 +41,7 @@ struct request {
     struct peer *peer;
     enum phase phase;
     _Atomic int hold;
-    bool taken; /* a handler had it: it counts as in hand until its end */
+    bool taken; /* complete: it counts as in hand until its end */
     bool last;  /* the connection is closed after the response */
     bool drop;  /* the body is too large and thrown away */
     bool bad_target;
@@ -150,15 +150,16 @@ static struct peer *peer_of(struct MHD_Connection *c)
     return info->socket_context;
 }
 
-/* Wipes memory that libmicrohttpd owns and has given out as const: its pools are writable, but go back to
- * the system as they are, and a card number may stand in a header, a query or a body. */
+/* Wipes memory that libmicrohttpd owns and has given out as const: its pools are writable, but go
+ * back to the system as they are, and a card number may stand in a header, a query or a body. */
 static void wipe_received(struct str s)
 {
     if (s.n > 0)
         sodium_memzero((char *)(uintptr_t)s.p, s.n);
 }
 
-/* The request line is there. The query is taken away from the library: it would parse it into arguments. */
+/* The request line is there. The query is taken away from the library: it would parse it into
+ * arguments. */
 void *request_begin(void *cls, const char *target, struct MHD_Connection *c)
 {
     struct http_worker *w = cls;
@@ -246,7 +247,8 @@ static void drop_response(struct request *q, const char *event)
     http_reply_text(r, 500, "application/json", STR("{\"error\":\"internal error\"}"));
 }
 
-/* Hands the response to the library, which reads the body where it lies. MHD_NO closes the connection. */
+/* Hands the response to the library, which reads the body where it lies. MHD_NO closes the
+ * connection. */
 static enum MHD_Result answer(struct request *q)
 {
     struct http_response *a = &q->open.response;
@@ -289,8 +291,9 @@ static enum MHD_Result resumed(struct request *q)
     return answer(q);
 }
 
-/* The handler has gone to work elsewhere. After the exchange the request may be resumed at any moment, and
- * only the connection, which stays until this thread has returned to the library, may be touched. */
+/* The handler has gone to work elsewhere. After the exchange the request may be resumed at any
+ * moment, and only the connection, which stays until this thread has returned to the library, may
+ * be touched. */
 static enum MHD_Result wait_for_resume(struct request *q)
 {
     assert(q->open.route->resumed != NULL);
@@ -325,8 +328,6 @@ static enum MHD_Result call_handler(struct request *q)
     struct http_request *r = &q->open;
     r->body = buf_view(&q->body);
     r->started_ns = clock_mono_ns();
-    q->taken = true;
-    atomic_fetch_add_explicit(&q->worker->taken, 1, memory_order_relaxed);
     if (r->route->handle(r->route->context, r) == HTTP_WAIT)
         return wait_for_resume(q);
     return answer(q);
@@ -349,6 +350,9 @@ static enum MHD_Result dispatch(struct request *q, const char *method)
     struct http_server *s = q->worker->server;
     if (!peer_servers_turn(q->peer))
         return MHD_NO; /* cut off: it will never hear what came of it */
+    q->taken =
+        true; /* before the look at `quiesced`: either this sees that, or http_in_hand sees this */
+    atomic_fetch_add(&q->worker->taken, 1);
     if (q->drop)
         return refuse_and_close(q, 413, STR("{\"error\":\"body too large\"}"));
     if (atomic_load(&s->quiesced))
@@ -450,7 +454,8 @@ void request_end(
         q->open.route->resumed(q->open.route->context, &q->open);
     }
     if (answered) {
-        int64_t us = q->taken ? (clock_mono_ns() - q->open.started_ns) / 1000 : -1;
+        bool handled = q->open.started_ns > 0;
+        int64_t us = handled ? (clock_mono_ns() - q->open.started_ns) / 1000 : -1;
         traffic_count(w->server->traffic, q->open.response.status, us);
     }
     wipe_received(q->header);

@@ -17,12 +17,12 @@ struct route_table {
 bool route_table_init(struct route_table *t, const struct http_route *rows, size_t n);
 void route_table_free(struct route_table *t);
 
-/* NULL when no row fits; then *allowed has the methods that the path has, 0 when there is no such path. */
+/* NULL when no row fits; then *allowed has the path's methods, 0 when there is no such path. */
 const struct http_route *route_find(
     const struct route_table *t, struct str path, unsigned method, unsigned *allowed);
 
-/* Takes the target of a request line apart: *path decoded in the arena, *query as it stands. False when
- * an escape is broken, or the path is not UTF-8 or has control characters. */
+/* Takes the target of a request line apart: *path decoded in the arena, *query as it stands. False
+ * when an escape is broken, or the path is not UTF-8 or has control characters. */
 bool route_split_target(struct str target, struct arena *a, struct str *path, struct str *query);
 
 enum { ROUTE_ALLOW_SIZE = 48 };

@@ -14,7 +14,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PEM_MAX = 1024 * 1024, POOL_MIN = 4096, THREADS_MAX = 256 };
+enum {
+    PEM_MAX = 1024 * 1024,
+    POOL_MIN = 4096,
+    THREADS_MAX = 256,
+    CLOSING = 64, /* connections that the door has forgotten and the library still counts */
+};
 
 static const struct http_limits default_limits = {
     .header_bytes = 16 * 1024,
@@ -153,8 +158,8 @@ static bool on_enter(void *context, int fd, const struct sockaddr *address, sock
     return MHD_add_connection(w->daemon, fd, address, size) == MHD_YES;
 }
 
-/* The pool of a connection holds the header, what the library notes about it, and then the response's. Its
- * turbo mode saves system calls, but leaves out TLS's goodbye. */
+/* The pool of a connection holds the header, what the library notes about it, and then the
+ * response's. Its turbo mode saves system calls, but leaves out TLS's goodbye. */
 static bool start_worker(struct http_worker *w, const struct start *st)
 {
     const struct http_limits *l = &w->server->limits;
@@ -173,8 +178,9 @@ static bool start_worker(struct http_worker *w, const struct start *st)
         on_library_message, NULL, MHD_OPTION_ARRAY, st->cert != NULL ? tls : &none,
         MHD_OPTION_URI_LOG_CALLBACK, request_begin, w, MHD_OPTION_NOTIFY_COMPLETED, request_end, w,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, w, MHD_OPTION_CONNECTION_MEMORY_LIMIT, pool,
-        MHD_OPTION_CONNECTION_LIMIT, l->connections, MHD_OPTION_CONNECTION_TIMEOUT, l->idle_seconds,
-        MHD_OPTION_STRICT_FOR_CLIENT, framing_reads_addresses() ? 0 : 1, MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_LIMIT, l->connections + CLOSING, MHD_OPTION_CONNECTION_TIMEOUT,
+        l->idle_seconds, MHD_OPTION_STRICT_FOR_CLIENT, framing_reads_addresses() ? 0 : 1,
+        MHD_OPTION_END);
     return w->daemon != NULL;
 }
 

@@ -1,8 +1,8 @@
 /*
  * What the server's own files share. Nobody outside src/http includes it.
  *
- * A worker is one libmicrohttpd daemon with one epoll thread. Everything of a request but http_resume
- * happens on its worker's thread, so requests are kept for reuse without a lock.
+ * A worker is one libmicrohttpd daemon with one epoll thread. Everything of a request but
+ * http_resume happens on its worker's thread, so requests are kept for reuse without a lock.
  */
 #ifndef TURNPIKE_HTTP_SERVER_H
 #define TURNPIKE_HTTP_SERVER_H

@@ -1,6 +1,7 @@
 #include "http/text.h"
 
-/* What may follow a lead byte: the second byte has its own range, the others are 80..BF (RFC 3629 §4). */
+/* What may follow a lead byte: the second byte has its own range, the others are 80..BF (RFC 3629
+ * §4). */
 static const struct lead {
     unsigned char from, to; /* of the lead byte */
     unsigned char second, second_to;

@@ -111,7 +111,7 @@ static void add_network_id(
     else if (pan.n > 0 && pan.p[0] == '5')
         iso_set_text(answer, 62, "MCC%06llX%04u", number % 0x1000000, (unsigned)x->day % 10000);
     else
-        iso_set_text(answer, 62, "%015llu", number % 1000000000000000);
+        iso_set_number(answer, 62, number % 1000000000000000, 15);
 }
 
 void answer_totals(struct iso_message *answer, const struct book_totals *t)

@@ -14,6 +14,7 @@ enum {
     CHUNK_ENTRIES = 1 << CHUNK_BITS,
     CHUNKS_MAX = 4096, /* 67 million entries */
     INDEX_FIRST_SLOTS = 1 << 12,
+    INDEX_SLOTS_MAX = 1 << 28,
     TOTALS_MAX = 1 << 20,
     TOTALS_FIRST = 64
 };
@@ -52,13 +53,16 @@ static void index_put(struct index *t, uint32_t tag, uint32_t number)
     t->used++;
 }
 
-/* Makes room for one more. */
-static bool index_grow(struct index *t)
+/* Makes room for `more`. */
+static bool index_grow(struct index *t, uint32_t more)
 {
-    if (t->used < t->mask / 4 * 3)
+    uint64_t slots = (uint64_t)t->mask + 1;
+    while (t->used + more > slots / 4 * 3)
+        slots *= 2;
+    if (slots == (uint64_t)t->mask + 1)
         return true;
     struct index larger;
-    if (t->mask >= UINT32_MAX / 4 || !index_init(&larger, (t->mask + 1) * 2))
+    if (slots > INDEX_SLOTS_MAX || !index_init(&larger, (uint32_t)slots))
         return false;
     for (uint32_t i = 0; i <= t->mask; i++)
         if (t->slots[i] != 0)
@@ -114,9 +118,9 @@ void books_free(struct books *b)
     free(b);
 }
 
-size_t books_count(const struct books *b)
+void books_expect(struct books *b, uint32_t exchanges)
 {
-    return b->count - 1;
+    (void)(index_grow(&b->by_key, exchanges) && index_grow(&b->by_reference, exchanges));
 }
 
 uint32_t books_cutover(const struct books *b)
@@ -171,7 +175,7 @@ static bool entries_fit(struct books *b, uint32_t more)
         if (b->chunks[i] == NULL)
             return false;
     }
-    return index_grow(&b->by_key) && index_grow(&b->by_reference);
+    return index_grow(&b->by_key, more) && index_grow(&b->by_reference, more);
 }
 
 static void set_text(char *field, size_t size, struct str text)
@@ -253,7 +257,7 @@ static uint32_t totals_for(struct books *b, const struct exchange *x)
         b->totals = larger;
         b->totals_room = (uint32_t)room;
     }
-    if (!index_grow(&b->by_totals))
+    if (!index_grow(&b->by_totals, 1))
         return 0;
     struct book_totals *t = &b->totals[b->totals_count];
     *t = (struct book_totals) { .currency = x->currency, .day = x->day };

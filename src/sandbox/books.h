@@ -61,6 +61,9 @@ struct books;
 struct books *books_new(void);
 void books_free(struct books *b);
 
+/* About so many will be posted next; saves growing step by step. */
+void books_expect(struct books *b, uint32_t exchanges);
+
 /* NULL when there is none. Entries stay where they are. */
 struct book_entry *books_find(const struct books *b, uint64_t key);
 
@@ -88,7 +91,5 @@ uint32_t books_cutover(const struct books *b);
 
 struct host_position;
 bool books_position(const struct books *b, uint64_t reference_key, struct host_position *out);
-
-size_t books_count(const struct books *b);
 
 #endif

@@ -84,13 +84,13 @@ static const struct card_row rows[] = {
      * RBS: each card has its printed dates and its CVC; anything else is "wrong card parameters". The
      * CVC is a function of number and date, so a wrong date is a mismatch of the CVC as well: N7.
      */
-    { CARDS_RBS, .pans = "4444555511113333", .expiry = "!2412 2612", .de39 = "N7", .cvv_result = 'N' },
-    { CARDS_RBS, .pans = "4012001038166662", .expiry = "!2412",      .de39 = "N7", .cvv_result = 'N' },
-    { CARDS_RBS, .pans = "5555555555555599", .expiry = "!2412 3412", .de39 = "N7", .cvv_result = 'N' },
-    { CARDS_RBS, .pans = "4111111111111111", .expiry = "!2612 3412", .de39 = "N7", .cvv_result = 'N' },
-    { CARDS_RBS, .pans = "5168494895055780", .expiry = "!2612",      .de39 = "N7", .cvv_result = 'N' },
-    { CARDS_RBS, .pans = "4000001111111118", .expiry = "!3012",      .de39 = "N7", .cvv_result = 'N' },
-    { CARDS_RBS, .pans = rbs_cards, .cvv = "!123", .de39 = "N7", .cvv_result = 'N' },
+    { CARDS_RBS, .pans = "4444555511113333", .expiry = "!2412 2612", .de39 = "N7" },
+    { CARDS_RBS, .pans = "4012001038166662", .expiry = "!2412",      .de39 = "N7" },
+    { CARDS_RBS, .pans = "5555555555555599", .expiry = "!2412 3412", .de39 = "N7" },
+    { CARDS_RBS, .pans = "4111111111111111", .expiry = "!2612 3412", .de39 = "N7" },
+    { CARDS_RBS, .pans = "5168494895055780", .expiry = "!2612",      .de39 = "N7" },
+    { CARDS_RBS, .pans = "4000001111111118", .expiry = "!3012",      .de39 = "N7" },
+    { CARDS_RBS, .pans = rbs_cards, .cvv = "!123", .de39 = "N7" },
     { CARDS_RBS, .pans = rbs_cards, .de39 = "00", .authcode = "123456" },
     { CARDS_RBS, .pans = "2202205000060910", .de39 = "51" }, /* action code 116 */
     { CARDS_RBS, .pans = "2202202107593166", .de39 = "54" }, /* action code 101 */
@@ -150,9 +150,9 @@ static const struct card_row rows[] = {
     { CARDS_OPTATUM, .amount = WHOLE(9205, 9205), .de39 = "43" },
     { CARDS_OPTATUM, .amount = WHOLE(9207, 9207), .de39 = "91" },
     { CARDS_OPTATUM, .amount = WHOLE(9208, 9208), .de39 = "57" },
-    { CARDS_OPTATUM, .amount = WHOLE(9209, 9209), .de39 = "N7", .cvv_result = 'N' },
+    { CARDS_OPTATUM, .amount = WHOLE(9209, 9209), .de39 = "N7" },
     { CARDS_OPTATUM, .amount = WHOLE(9210, 9210), .de39 = "61" },
-    { CARDS_OPTATUM, .amount = WHOLE(9211, 9211), .de39 = "82", .cvv_result = 'N' },
+    { CARDS_OPTATUM, .amount = WHOLE(9211, 9211), .de39 = "82" },
     { CARDS_OPTATUM, .amount = WHOLE(9230, 9230), .de39 = "00", .cvv_result = 'N' },
     { CARDS_OPTATUM, .amount = WHOLE(9231, 9231), .de39 = "14" },
     { CARDS_OPTATUM, .amount = WHOLE(9233, 9233), .de39 = "12" },

@@ -14,6 +14,12 @@
 
 enum { INPUT_MAX = 2 << 20, OUTPUT_MAX = 32 << 20, TOLERANCE_MAX = 900 };
 
+struct date {
+    int64_t days;   /* since 1970 */
+    uint32_t day;   /* 20261121 */
+    uint16_t month; /* 2611, as an expiry is written */
+};
+
 struct host {
     struct host_config config;
     struct books *books;
@@ -22,6 +28,11 @@ struct host {
     struct host_faults faults;
     struct iso_message request, answer;
     struct buf framed; /* one answer */
+    struct {
+        uint64_t mmdd;
+        int64_t today;
+        struct date date;
+    } latest; /* the date worked out last: most often the next one too */
 };
 
 struct host_conn {
@@ -271,30 +282,38 @@ static int64_t days_of(int64_t year, int64_t month, int64_t day)
 
 enum { DAY_MS = 86400000 };
 
-/* MMDD as days since 1970: of the year in which it is nearest to now. False when it is no date. */
-static bool day_near(struct str mmdd, int64_t now_ms, int64_t *days)
-{
-    uint64_t value;
-    if (mmdd.n < 4 || !str_to_u64((struct str) { mmdd.p, 4 }, 1231, &value))
-        return false;
-    int64_t month = (int64_t)value / 100, day = (int64_t)value % 100, today = now_ms / DAY_MS;
-    if (month < 1 || month > 12 || day < 1 || day > 31)
-        return false;
-    int year = utc_of(now_ms).year;
-    *days = days_of(year, month, day);
-    for (int other = year - 1; other <= year + 1; other += 2) {
-        int64_t candidate = days_of(other, month, day);
-        if (llabs(candidate - today) < llabs(*days - today))
-            *days = candidate;
-    }
-    return true;
-}
-
-/* Days since 1970 as 20261121. */
-static uint32_t calendar_day(int64_t days)
+static struct date date_of(int64_t days)
 {
     struct utc t = utc_of(days * DAY_MS);
-    return (uint32_t)(t.year * 10000 + t.month * 100 + t.day);
+    return (struct date) { .days = days,
+        .day = (uint32_t)(t.year * 10000 + t.month * 100 + t.day),
+        .month = (uint16_t)(t.year % 100 * 100 + t.month) };
+}
+
+/* MMDD in the year in which it is nearest to now. False when it is no date. */
+static bool date_near(struct host *h, struct str mmdd, int64_t now_ms, struct date *out)
+{
+    uint64_t value;
+    int64_t today = now_ms / DAY_MS;
+    if (mmdd.n < 4 || !str_to_u64((struct str) { mmdd.p, 4 }, 1231, &value))
+        return false;
+    int64_t month = (int64_t)value / 100, day = (int64_t)value % 100;
+    if (month < 1 || month > 12 || day < 1 || day > 31)
+        return false;
+    if (h->latest.mmdd != value || h->latest.today != today) {
+        int year = utc_of(now_ms).year;
+        int64_t best = days_of(year, month, day);
+        for (int other = year - 1; other <= year + 1; other += 2) {
+            int64_t candidate = days_of(other, month, day);
+            if (llabs(candidate - today) < llabs(best - today))
+                best = candidate;
+        }
+        h->latest.mmdd = value;
+        h->latest.today = today;
+        h->latest.date = date_of(best);
+    }
+    *out = h->latest.date;
+    return true;
 }
 
 static int64_t amount_of(const struct iso_message *m)
@@ -326,11 +345,10 @@ static void describe(struct host *h, struct exchange *x, char pan[EXCHANGE_PAN_M
     uint64_t currency = 0;
     if (str_to_u64(iso_get(m, iso_has(m, 49) ? 49 : 50), 999, &currency))
         x->currency = (uint16_t)currency;
-    int64_t days = 0;
-    if (day_near(x->sent, x->at_ms, &days)) {
+    struct date date;
+    if (date_near(h, x->sent, x->at_ms, &date)) {
         uint32_t cutover = books_cutover(h->books);
-        x->day = calendar_day(days);
-        x->day = x->day < cutover ? cutover : x->day;
+        x->day = date.day < cutover ? cutover : date.day;
     }
     (void)str_copy(x->network, sizeof x->network, iso_get(m, 70));
     bool zeros = true;
@@ -384,16 +402,6 @@ static bool acceptable(struct host *h, const struct host_conn *c, const struct m
     return false;
 }
 
-/* The month of DE 7, as an expiry is written. */
-static uint16_t month_of(const struct exchange *x)
-{
-    int64_t days = 0;
-    if (!day_near(x->sent, x->at_ms, &days))
-        return 0;
-    struct utc t = utc_of(days * DAY_MS);
-    return (uint16_t)(t.year % 100 * 100 + t.month);
-}
-
 static void receive_card(
     struct host *h, struct host_conn *c, const struct message_kind *kind, struct exchange *x)
 {
@@ -407,7 +415,10 @@ static void receive_card(
         return;
     }
     if (acceptable(h, c, kind, fault, x)) {
-        struct rules_question q = { kind->rules, &h->request, month_of(x),
+        struct date sent;
+        bool dated = date_near(h, x->sent, x->at_ms, &sent);
+        assert(dated);
+        struct rules_question q = { kind->rules, &h->request, sent.month,
             h->config.tolerance_percent };
         rules_decide(h->books, &q, x);
         const char *problem = books_post(h->books, x);
@@ -498,11 +509,11 @@ static void receive_network(
     struct host *h, struct host_conn *c, const struct message_kind *kind, struct exchange *x)
 {
     bool off = h->faults.kind == HOST_FAULT_SIGN_OFF;
-    int64_t days = 0;
+    struct date date;
     refuse(x, "00");
     if (c->deaf || str_eq(x->terminal, str_of(deaf_terminal)))
         x->delivery = DELIVERY_SILENT;
-    else if (!has_all(&h->request, mandatory_network) || !day_near(x->sent, x->at_ms, &days))
+    else if (!has_all(&h->request, mandatory_network) || !date_near(h, x->sent, x->at_ms, &date))
         refuse(x, "30");
     else if (off)
         refuse(x, "91");
@@ -512,7 +523,7 @@ static void receive_network(
         c->signed_on = false;
     else if (strcmp(x->network, "201") == 0) {
         x->effect = EFFECT_CUTOVER;
-        x->day = calendar_day(days + 1);
+        x->day = date_of(date.days + 1).day;
         (void)books_post(h->books, x);
     } else if (strcmp(x->network, "301") != 0)
         refuse(x, "40");
@@ -555,14 +566,14 @@ static void receive_reconciliation(
 {
     const struct iso_message *m = &h->request;
     struct book_totals told = { 0 };
-    int64_t days = 0;
+    struct date date;
     const char *settlement = "3";
     refuse(x, "30");
     if (!c->signed_on || h->faults.kind == HOST_FAULT_SIGN_OFF) {
         refuse(x, "91");
     } else if (has_all(m, mandatory_reconciliation) && x->merchant.n > 0 && x->currency != 0 &&
-               day_near(iso_get(m, 15), x->at_ms, &days)) {
-        x->day = calendar_day(days);
+               date_near(h, iso_get(m, 15), x->at_ms, &date)) {
+        x->day = date.day;
         told = totals_told(h, x);
         bool agree = totals_agree(m, &told);
         settlement = agree ? "1" : "2";

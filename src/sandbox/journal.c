@@ -10,9 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-enum { LINE_MAX_BYTES = 1024, READ_BYTES = 1 << 20, PENDING_MAX = 32 << 20 };
+enum {
+    LINE_MAX_BYTES = 1024,
+    LINE_TYPICAL_BYTES = 300,
+    EXPECTED_MAX = 1 << 26,
+    READ_BYTES = 1 << 20,
+    PENDING_MAX = 32 << 20
+};
 
 struct journal {
     int fd;
@@ -43,7 +50,10 @@ struct field {
         name "=", sizeof name, (kind), (size), offsetof(struct exchange, member)                   \
     }
 
-/* The longest line is far below LINE_MAX_BYTES: slices have 187 bytes, each at most three when escaped. */
+/*
+ * The longest line is below LINE_MAX_BYTES: slices and texts have 214 bytes, at most three each when
+ * escaped, numbers 60, names and spaces 130.
+ */
 static const struct field fields[] = {
     FIELD("t", FIELD_I64, 0, at_ms),
     FIELD("mti", FIELD_CHARS, 5, mti),
@@ -397,6 +407,9 @@ static bool fail(char *why, size_t why_size, const char *path, const char *what)
 
 static bool replay_file(struct journal *j, struct replay *r, char *room)
 {
+    struct stat st;
+    if (fstat(j->fd, &st) == 0 && st.st_size / LINE_TYPICAL_BYTES < EXPECTED_MAX)
+        books_expect(r->books, (uint32_t)(st.st_size / LINE_TYPICAL_BYTES));
     size_t have = 0, used = 0;
     for (;;) {
         ssize_t n = read(j->fd, room + have, READ_BYTES - have);

@@ -131,40 +131,6 @@ _Static_assert(offsetof(struct card_row, sealed_size) ==
                    offsetof(struct card_row, sealed) + sizeof(((struct card_row *)0)->sealed),
     "a COL_SEALED finds its length behind its bytes");
 
-int64_t column_number(const struct column *c, const void *row)
-{
-    const char *at = (const char *)row + c->offset;
-    uint16_t two;
-    uint32_t four;
-    int64_t eight;
-    switch (c->size) {
-    case 1:
-        return *(const uint8_t *)at;
-    case 2:
-        memcpy(&two, at, sizeof two);
-        return two;
-    case 4:
-        memcpy(&four, at, sizeof four);
-        return four;
-    default:
-        assert(c->size == 8);
-        memcpy(&eight, at, sizeof eight);
-        return eight;
-    }
-}
-
-void column_set_number(const struct column *c, void *row, int64_t value)
-{
-    assert(column_fits_number(c, value));
-    char *at = (char *)row + c->offset;
-    uint8_t one = (uint8_t)value;
-    uint16_t two = (uint16_t)value;
-    uint32_t four = (uint32_t)value;
-    const void *const from[] = { [1] = &one, [2] = &two, [4] = &four, [8] = &value };
-    assert(c->size <= 8 && from[c->size] != NULL);
-    memcpy(at, from[c->size], c->size);
-}
-
 struct str column_bytes(const struct column *c, const void *row)
 {
     const char *at = (const char *)row + c->offset;
@@ -197,11 +163,6 @@ void column_set_bytes(const struct column *c, void *row, struct str bytes)
         at[bytes.n] = '\0';
     if (c->type == COL_SEALED)
         at[c->size] = (char)(uint8_t)bytes.n;
-}
-
-bool column_fits_number(const struct column *c, int64_t value)
-{
-    return value >= c->min && value <= c->max;
 }
 
 bool column_fits_bytes(const struct column *c, struct str bytes)

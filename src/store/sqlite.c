@@ -149,18 +149,31 @@ static sqlite3_stmt *prepare(struct sqlite_store *s, const char *sql, size_t n, 
     return st;
 }
 
+static sqlite3_stmt *prepare_rows(struct sqlite_store *s, enum statement_id id, size_t rows)
+{
+    sqlite3_stmt *st = NULL;
+    struct buf sql;
+    buf_init(&sql, STATEMENT_MAX);
+    statement_text(&statements[id], INSERT_WORDS, rows, &sql);
+    if (!sql.full)
+        st = prepare(s, sql.p, sql.n, statements[id].name);
+    buf_free(&sql);
+    return st;
+}
+
 /* The statement, prepared when it is first used; NULL, and a line in the log, when that fails. */
 static sqlite3_stmt *statement(struct sqlite_store *s, enum statement_id id)
 {
-    if (s->statements[id] != NULL)
-        return s->statements[id];
-    struct buf sql;
-    buf_init(&sql, STATEMENT_MAX);
-    statement_text(&statements[id], &sql);
-    if (!sql.full)
-        s->statements[id] = prepare(s, sql.p, sql.n, statements[id].name);
-    buf_free(&sql);
+    if (s->statements[id] == NULL)
+        s->statements[id] = prepare_rows(s, id, 1);
     return s->statements[id];
+}
+
+static sqlite3_stmt *bulk_statement(struct sqlite_store *s, enum statement_id id)
+{
+    if (s->bulk[id] == NULL)
+        s->bulk[id] = prepare_rows(s, id, BULK_ROWS);
+    return s->bulk[id];
 }
 
 /* Steps a statement that gives no row, and makes it ready for the next use. */
@@ -442,18 +455,56 @@ static enum store_result list(
 
 /* ---- committing ---- */
 
+/* Rows to be written: an array of pointers to them, or of the rows themselves. */
+struct rows {
+    const void *array;
+    size_t n;
+    size_t size; /* of a row; 0 for an array of pointers */
+};
+
+static const void *row_at(const struct rows *rows, size_t i)
+{
+    const void *row;
+    if (rows->size > 0)
+        return (const char *)rows->array + i * rows->size;
+    memcpy(&row, (const char *)rows->array + i * sizeof row, sizeof row);
+    return row;
+}
+
+/* The next BULK_ROWS rows with one step. */
+static enum store_result insert_bulk(
+    struct sqlite_store *s, enum statement_id id, const struct rows *rows, size_t first)
+{
+    sqlite3_stmt *st = bulk_statement(s, id);
+    int at = 0;
+    if (st == NULL)
+        return STORE_FAILED;
+    for (size_t i = first; i < first + BULK_ROWS; i++)
+        if (!sqlite_bind_row(st, &at, statements[id].row, row_at(rows, i), PART_ALL))
+            return STORE_FAILED;
+    return run(s, st, statements[id].name);
+}
+
 static enum store_result write_row(
     struct sqlite_store *s, enum statement_id id, const void *row, enum row_part part)
 {
     sqlite3_stmt *st = statement(s, id);
-    if (st == NULL || !sqlite_bind_row(st, statements[id].row, row, part))
+    int at = 0;
+    if (st == NULL || !sqlite_bind_row(st, &at, statements[id].row, row, part))
         return STORE_FAILED;
     return run(s, st, statements[id].name);
 }
 
-static enum store_result insert_row(struct sqlite_store *s, enum statement_id id, const void *row)
+static enum store_result insert_rows(
+    struct sqlite_store *s, enum statement_id id, const struct rows *rows)
 {
-    return write_row(s, id, row, PART_ALL);
+    enum store_result result = STORE_OK;
+    size_t i = 0;
+    for (; i + BULK_ROWS <= rows->n && result == STORE_OK; i += BULK_ROWS)
+        result = insert_bulk(s, id, rows, i);
+    for (; i < rows->n && result == STORE_OK; i++)
+        result = write_row(s, id, row_at(rows, i), PART_ALL);
+    return result;
 }
 
 /* A row to be changed was loaded before and rows are never deleted, so one that is not there is damage. */
@@ -462,11 +513,20 @@ static enum store_result update_row(struct sqlite_store *s, enum statement_id id
     enum store_result result = write_row(s, id, row, PART_CHANGING_THEN_KEY);
     if (result != STORE_OK || sqlite3_changes(s->db) == 1)
         return result;
-    const struct column *key = statements[id].row->columns;
-    log_event(LOG_ERROR, "store.missing", "table=%s merchant=%lld id=%llX",
-        statements[id].row->table, (long long)column_number(&key[0], row),
-        (unsigned long long)column_number(&key[1], row));
+    const struct row_type *type = statements[id].row;
+    log_event(LOG_ERROR, "store.missing", "table=%s merchant=%lld id=%llX", type->table,
+        (long long)column_number(&type->columns[0], row),
+        (unsigned long long)column_number(&type->columns[1], row));
     return STORE_FAILED;
+}
+
+static enum store_result update_rows(
+    struct sqlite_store *s, enum statement_id id, const struct rows *rows)
+{
+    enum store_result result = STORE_OK;
+    for (size_t i = 0; i < rows->n && result == STORE_OK; i++)
+        result = update_row(s, id, row_at(rows, i));
+    return result;
 }
 
 static enum store_result write_setting(
@@ -481,56 +541,29 @@ static enum store_result write_setting(
     return run(s, st, statements[id].name);
 }
 
-static enum store_result write_payments(struct sqlite_store *s, const struct store_changes *c)
-{
-    enum store_result result = STORE_OK;
-    for (size_t i = 0; i < c->n_new_payments && result == STORE_OK; i++)
-        result = insert_row(s, ST_ADD_PAYMENT, c->new_payments[i]);
-    for (size_t i = 0; i < c->n_payments && result == STORE_OK; i++)
-        result = update_row(s, ST_CHANGE_PAYMENT, c->payments[i]);
-    return result;
-}
-
-static enum store_result write_operations(struct sqlite_store *s, const struct store_changes *c)
-{
-    enum store_result result = STORE_OK;
-    for (size_t i = 0; i < c->n_new_operations && result == STORE_OK; i++)
-        result = insert_row(s, ST_ADD_OPERATION, c->new_operations[i]);
-    for (size_t i = 0; i < c->n_operations && result == STORE_OK; i++)
-        result = update_row(s, ST_CHANGE_OPERATION, c->operations[i]);
-    return result;
-}
-
-static enum store_result write_cards(struct sqlite_store *s, const struct store_changes *c)
-{
-    enum store_result result = STORE_OK;
-    for (size_t i = 0; i < c->n_new_cards && result == STORE_OK; i++)
-        result = insert_row(s, ST_ADD_CARD, c->new_cards[i]);
-    for (size_t i = 0; i < c->n_cards && result == STORE_OK; i++)
-        result = update_row(s, ST_CHANGE_CARD, c->cards[i]);
-    return result;
-}
-
-static enum store_result write_rest(struct sqlite_store *s, const struct store_changes *c)
-{
-    enum store_result result = STORE_OK;
-    for (size_t i = 0; i < c->n_entries && result == STORE_OK; i++)
-        result = insert_row(s, ST_ADD_ENTRY, &c->entries[i]);
-    for (size_t i = 0; i < c->n_settings && result == STORE_OK; i++)
-        result = write_setting(s, ST_SET, &c->settings[i]);
-    return result;
-}
-
 static enum store_result commit(struct store *base, const struct store_changes *c)
 {
     struct sqlite_store *s = self(base);
     assert(s->mode == STORE_WRITE);
-    static enum store_result (*const parts[])(
-        struct sqlite_store *, const struct store_changes *) = { write_payments, write_operations,
-        write_cards, write_rest };
+    const struct {
+        enum statement_id id;
+        enum store_result (*write)(
+            struct sqlite_store *s, enum statement_id id, const struct rows *rows);
+        struct rows rows;
+    } parts[] = {
+        { ST_ADD_PAYMENT, insert_rows, { c->new_payments, c->n_new_payments, 0 } },
+        { ST_CHANGE_PAYMENT, update_rows, { c->payments, c->n_payments, 0 } },
+        { ST_ADD_OPERATION, insert_rows, { c->new_operations, c->n_new_operations, 0 } },
+        { ST_CHANGE_OPERATION, update_rows, { c->operations, c->n_operations, 0 } },
+        { ST_ADD_CARD, insert_rows, { c->new_cards, c->n_new_cards, 0 } },
+        { ST_CHANGE_CARD, update_rows, { c->cards, c->n_cards, 0 } },
+        { ST_ADD_ENTRY, insert_rows, { c->entries, c->n_entries, sizeof *c->entries } },
+    };
     enum store_result result = transact(s, TX_WRITE);
     for (size_t i = 0; i < COUNT(parts) && result == STORE_OK; i++)
-        result = parts[i](s, c);
+        result = parts[i].write(s, parts[i].id, &parts[i].rows);
+    for (size_t i = 0; i < c->n_settings && result == STORE_OK; i++)
+        result = write_setting(s, ST_SET, &c->settings[i]);
     return finish(s, result);
 }
 
@@ -544,7 +577,7 @@ static enum store_result put_merchant(struct store *base, struct merchant_row *m
     if (result == STORE_OK && row.id == 0)
         result = read_number(s, ST_NEXT_MERCHANT_ID, &row.id);
     if (result == STORE_OK)
-        result = insert_row(s, ST_PUT_MERCHANT, &row);
+        result = write_row(s, ST_PUT_MERCHANT, &row, PART_ALL);
     if (result == STORE_OK)
         result = write_setting(s, ST_RAISE_SETTING, &version);
     result = finish(s, result);

@@ -20,6 +20,13 @@
 /* Transactions are SQLite's own words; the engine's write intent is taken at once, so that a commit never has to start over. */
 enum transaction { TX_READ, TX_WRITE, TX_COMMIT, TX_ROLLBACK, TX_COUNT };
 
+/*
+ * Rows that go into one insert when there are that many. "OR FAIL" leaves out the journal with which SQLite would undo a statement alone: whoever fails rolls back all of
+ * the transaction anyway. Both together take about a third off the price of an insert.
+ */
+enum { BULK_ROWS = 8 };
+#define INSERT_WORDS "INSERT OR FAIL INTO"
+
 /* How long a connection waits for the lock of another before it gives up. */
 enum { BUSY_TIMEOUT_MS = 5000 };
 
@@ -29,7 +36,8 @@ struct sqlite_store {
     enum store_mode mode;
     sqlite3_stmt *transactions[TX_COUNT];
     sqlite3_stmt *statements[ST_COUNT];
-    int64_t frame_bytes; /* what one page takes in the write-ahead log */
+    sqlite3_stmt *bulk[ST_COUNT]; /* inserts of BULK_ROWS rows at once */
+    int64_t frame_bytes;          /* what one page takes in the write-ahead log */
     char path[PATH_MAX];
 };
 
@@ -40,10 +48,13 @@ sqlite3 *sqlite_handle(struct store *s);
 bool sqlite_connect(struct sqlite_store *s, char *why, size_t why_size);
 void sqlite_disconnect(struct sqlite_store *s);
 
-/* sqlite_row.c. Which columns of a row are meant, in the order of the parameters. */
+/*
+ * sqlite_row.c. Binds the columns of a row that are meant, in the order of the parameters, after the first *at; *at counts on. False, with a line in the log, when
+ * a value is not sound.
+ */
 enum row_part { PART_ALL, PART_CHANGING_THEN_KEY };
 bool sqlite_bind_row(
-    sqlite3_stmt *st, const struct row_type *type, const void *row, enum row_part part);
+    sqlite3_stmt *st, int *at, const struct row_type *type, const void *row, enum row_part part);
 
 /* Reads the row that st stands on; slices are copied into the arena. False, with a line in the log, when it is not sound or the arena is full. */
 bool sqlite_read_row(sqlite3_stmt *st, const struct row_type *type, struct arena *a, void *row);

@@ -68,9 +68,11 @@ bool sqlite_connect(struct sqlite_store *s, char *why, size_t why_size)
 
 void sqlite_disconnect(struct sqlite_store *s)
 {
-    for (size_t i = 0; i < COUNT(s->statements); i++)
-        (void)sqlite3_finalize(
-            s->statements[i]); /* repeats the error of the last step, which was seen */
+    /* What finalize returns is the error of the last step, which was seen. */
+    for (size_t i = 0; i < ST_COUNT; i++) {
+        (void)sqlite3_finalize(s->statements[i]);
+        (void)sqlite3_finalize(s->bulk[i]);
+    }
     for (size_t i = 0; i < COUNT(s->transactions); i++)
         (void)sqlite3_finalize(s->transactions[i]);
     int rc = sqlite3_close(s->db);

@@ -46,47 +46,45 @@ static bool bind_column(
 }
 
 bool sqlite_bind_row(
-    sqlite3_stmt *st, const struct row_type *type, const void *row, enum row_part part)
+    sqlite3_stmt *st, int *at, const struct row_type *type, const void *row, enum row_part part)
 {
     const unsigned left_out = part == PART_ALL ? 0 : COL_KEY | COL_FIXED;
-    int at = 0;
     for (size_t i = 0; i < type->n; i++)
-        if ((type->columns[i].marks & left_out) == 0 && !bind_column(st, ++at, type, i, row))
+        if ((type->columns[i].marks & left_out) == 0 && !bind_column(st, ++*at, type, i, row))
             return false;
     if (part == PART_ALL)
         return true;
     for (size_t i = 0; (type->columns[i].marks & COL_KEY) != 0; i++)
-        if (!bind_column(st, ++at, type, i, row))
+        if (!bind_column(st, ++*at, type, i, row))
             return false;
     return true;
 }
 
 /* ---- from a statement ---- */
 
-static bool read_number(sqlite3_stmt *st, int at, const struct column *c, void *row)
+static bool read_number(sqlite3_value *from, const struct column *c, void *row)
 {
-    if (sqlite3_column_type(st, at) != SQLITE_INTEGER)
+    if (sqlite3_value_type(from) != SQLITE_INTEGER)
         return false;
-    int64_t value = sqlite3_column_int64(st, at);
+    int64_t value = sqlite3_value_int64(from);
     if (!column_fits_number(c, value))
         return false;
     column_set_number(c, row, value);
     return true;
 }
 
-static bool read_bytes(sqlite3_stmt *st, int at, const struct column *c, struct arena *a, void *row)
+static bool read_bytes(sqlite3_value *from, const struct column *c, struct arena *a, void *row)
 {
     const bool binary = c->type == COL_BYTES || c->type == COL_SEALED;
-    int type = sqlite3_column_type(st, at);
+    int type = sqlite3_value_type(from);
     if (type == SQLITE_NULL && (c->marks & COL_NULL) != 0) {
         column_set_bytes(c, row, STR_EMPTY);
         return true;
     }
     if (type != (binary ? SQLITE_BLOB : SQLITE_TEXT))
         return false;
-    const char *p =
-        binary ? sqlite3_column_blob(st, at) : (const char *)sqlite3_column_text(st, at);
-    struct str bytes = { p, (size_t)sqlite3_column_bytes(st, at) };
+    const char *p = binary ? sqlite3_value_blob(from) : (const char *)sqlite3_value_text(from);
+    struct str bytes = { p, (size_t)sqlite3_value_bytes(from) };
     if ((p == NULL && bytes.n > 0) || !column_fits_bytes(c, bytes))
         return false;
     if (c->type == COL_SLICE) {
@@ -103,9 +101,8 @@ bool sqlite_read_row(sqlite3_stmt *st, const struct row_type *type, struct arena
     memset(row, 0, type->size);
     for (size_t i = 0; i < type->n; i++) {
         const struct column *c = &type->columns[i];
-        int at = (int)i;
-        if (!(c->type == COL_NUMBER ? read_number(st, at, c, row)
-                                    : read_bytes(st, at, c, a, row))) {
+        sqlite3_value *from = sqlite3_column_value(st, (int)i);
+        if (!(c->type == COL_NUMBER ? read_number(from, c, row) : read_bytes(from, c, a, row))) {
             log_unsound("store.unsound", type, c->name, sqlite3_column_int64(st, 0),
                 sqlite3_column_int64(st, 1));
             return false;

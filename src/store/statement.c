@@ -84,14 +84,17 @@ static void add_names(const struct row_type *row, struct buf *out)
         buf_printf(out, "%s%s", i > 0 ? ", " : "", row->columns[i].name);
 }
 
-static void add_insert(const struct row_type *row, struct buf *out)
+static void add_insert(const struct row_type *row, const char *insert, size_t rows, struct buf *out)
 {
-    buf_printf(out, "INSERT INTO %s (", row->table);
+    buf_printf(out, "%s %s (", insert, row->table);
     add_names(row, out);
-    buf_str(out, STR(") VALUES ("));
-    for (size_t i = 0; i < row->n; i++)
-        buf_printf(out, "%s$%zu", i > 0 ? ", " : "", i + 1);
-    buf_str(out, STR(")"));
+    buf_str(out, STR(") VALUES"));
+    size_t parameter = 0;
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t i = 0; i < row->n; i++)
+            buf_printf(out, "%s$%zu", i > 0 ? ", " : r > 0 ? ", (" : " (", ++parameter);
+        buf_str(out, STR(")"));
+    }
 }
 
 /* The columns that may change are the first parameters, the key the last. */
@@ -113,7 +116,7 @@ static void add_update(const struct row_type *row, struct buf *out)
 /* For a table whose key is `id` alone. */
 static void add_put(const struct row_type *row, struct buf *out)
 {
-    add_insert(row, out);
+    add_insert(row, "INSERT INTO", 1, out);
     buf_str(out, STR(" ON CONFLICT (id) DO UPDATE SET"));
     bool first = true;
     for (size_t i = 0; i < row->n; i++)
@@ -124,7 +127,7 @@ static void add_put(const struct row_type *row, struct buf *out)
         }
 }
 
-void statement_text(const struct statement *s, struct buf *out)
+void statement_text(const struct statement *s, const char *insert, size_t rows, struct buf *out)
 {
     assert(s->text != NULL && (s->row != NULL || s->verb == VERB_PLAIN));
     switch (s->verb) {
@@ -134,7 +137,7 @@ void statement_text(const struct statement *s, struct buf *out)
         buf_printf(out, " FROM %s ", s->row->table);
         break;
     case VERB_INSERT:
-        add_insert(s->row, out);
+        add_insert(s->row, insert, rows, out);
         break;
     case VERB_UPDATE:
         add_update(s->row, out);

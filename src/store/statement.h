@@ -56,9 +56,12 @@ struct statement {
 
 extern const struct statement statements[ST_COUNT];
 
-enum { STATEMENT_MAX = 4096 };
+enum { STATEMENT_MAX = 8192 };
 
-/* Appends the SQL text of a statement. */
-void statement_text(const struct statement *s, struct buf *out);
+/*
+ * Appends the SQL text of a statement. An insert takes `rows` rows at once and begins with the words the database likes best for it, such as
+ * "INSERT INTO"; the others ignore both.
+ */
+void statement_text(const struct statement *s, const char *insert, size_t rows, struct buf *out);
 
 #endif

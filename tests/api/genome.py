@@ -58,7 +58,7 @@ def request(shop, form, **fields):
         made["transaction_unique_id"] = unique_id()
     if form == "TOKENIZE":
         made.update(card_holder="ANN LEE", transaction_unique_id=None)
-    return shop.fields(type_of(form), **{**made, **fields})
+    return shop.fields(type_of(form), **made) | fields
 
 
 # What such a request is answered behind all checks of its fields and of the login: a card holder
@@ -145,8 +145,8 @@ WRONG = {
     "year": ("20a1", "+031", "-031", "20.1", "    "),
     "digits": ("12a", " 12", "-12", "1.2", "+123", "abcd"),
     "country": ("QQQ", "QQ", "L1", "123", "..."),
-    "email": ("no-at-sign.example", "@example.com", "ann@", "a@b@example.com", "ann lee@example.com",
-              "ann@exa mple.com", "ann@example..com", "<ann@example.com>"),
+    "email": ("no-at-sign.example", "@example.com", "ann.lee@", "a@b@example.com",
+              "ann lee@example.com", "ann@exa mple.com", "ann@example..com", "<ann@example.com>"),
     "ipv4": ("256.1.1.1", "1.2.3", "1.2.3.4.5", "a.b.c.d", "::1", "2001:db8::1", "localhost",
              "1.2.3.4 ", "1.2.3.-4", "1.2.3.4/8", "1..2.3", 127),
     "date": ("31-12-1980", "1980-13-01", "1980-00-10", "1980-02-30", "1980-04-31", "1980/01/01",
