@@ -1,10 +1,10 @@
 /*
  * An arena: memory that is freed whole.
  *
- * One arena serves one request, or one batch of the engine. Nothing in it is freed by hand. It is told its maximum
- * when it is made, so that no input can make it grow without bound; an allocation that would pass the maximum, or
- * that the system refuses, is NULL, and the caller answers with an error. Card data passes through request arenas,
- * so freeing wipes.
+ * One arena serves one request, or one batch of the engine. Nothing in it is freed by hand. It is
+ * told its maximum when it is made, so that no input can make it grow without bound; an allocation
+ * that would pass the maximum, or that the system refuses, is NULL, and the caller answers with an
+ * error. Card data passes through request arenas, so freeing wipes.
  */
 #ifndef TURNPIKE_BASE_ARENA_H
 #define TURNPIKE_BASE_ARENA_H

@@ -1,8 +1,9 @@
 /*
  * A growing buffer that is told its maximum when it is made.
  *
- * Appending past the maximum, or when the system has no memory, sets `full` and leaves what was there; all later appends do nothing.
- * So a writer appends freely and looks at `full` once, at the end.
+ * Appending past the maximum, or when the system has no memory, sets `full` and leaves what was
+ * there; all later appends do nothing. So a writer appends freely and looks at `full` once, at the
+ * end.
  */
 #ifndef TURNPIKE_BASE_BUF_H
 #define TURNPIKE_BASE_BUF_H
@@ -23,7 +24,10 @@ void buf_str(struct buf *b, struct str s);
 void buf_byte(struct buf *b, char c);
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Room for n more bytes at the end, not yet counted; NULL when there is none. Follow with b->n += written. */
+/*
+ * Room for n more bytes at the end, not yet counted; NULL when there is none. Follow with b->n +=
+ * written.
+ */
 char *buf_reserve(struct buf *b, size_t n);
 
 /* Drops the first n bytes. */

@@ -1,9 +1,10 @@
 /*
  * Time behind a seam.
  *
- * Business time is milliseconds since 1970 UTC, read from a struct clock. In the sandbox it can be moved forward
- * (`turnpike clock advance`), in a simulation it is set by hand. It never runs backwards: a step of the machine's
- * clock to the past holds it still until the time has caught up. Durations are measured with clock_mono_ns.
+ * Business time is milliseconds since 1970 UTC, read from a struct clock. In the sandbox it can be
+ * moved forward (`turnpike clock advance`), in a simulation it is set by hand. It never runs
+ * backwards: a step of the machine's clock to the past holds it still until the time has caught up.
+ * Durations are measured with clock_mono_ns.
  */
 #ifndef TURNPIKE_BASE_CLOCK_H
 #define TURNPIKE_BASE_CLOCK_H

@@ -13,7 +13,10 @@ struct currency {
     const char *name;
 };
 
-/* NULL when there is no such currency. Codes are upper case. Entries live for ever and may be compared by address. */
+/*
+ * NULL when there is no such currency. Codes are upper case. Entries live for ever and may be
+ * compared by address.
+ */
 const struct currency *currency_by_code(struct str code);
 const struct currency *currency_by_numeric(unsigned numeric);
 

@@ -3,7 +3,8 @@
  *
  *   42 bits milliseconds since 2020-01-01 UTC (until 2159) | 21 bits count within the millisecond
  *
- * Made by one thread, strictly increasing: when the clock stands still or a millisecond is used up, the next one is taken ahead of time.
+ * Made by one thread, strictly increasing: when the clock stands still or a millisecond is used up,
+ * the next one is taken ahead of time.
  */
 #ifndef TURNPIKE_BASE_ID_H
 #define TURNPIKE_BASE_ID_H

@@ -19,12 +19,16 @@ enum money_result {
 };
 
 /*
- * Reads a decimal number in major units, as it stands in JSON or a form ("12.5", "10", "1e2"), into minor units of a currency
- * with that exponent. "10.50" and "10.500" USD are 1050; "10.505" USD is MONEY_INEXACT. At most 40 characters.
+ * Reads a decimal number in major units, as it stands in JSON or a form ("12.5", "10", "1e2"), into
+ * minor units of a currency with that exponent. "10.50" and "10.500" USD are 1050; "10.505" USD is
+ * MONEY_INEXACT. At most 40 characters.
  */
 enum money_result money_parse(struct str text, unsigned exponent, int64_t *minor);
 
-/* Writes "12.50" (exponent 2), "-3" (exponent 0) and a NUL; returns the length. out has MONEY_TEXT_SIZE bytes. */
+/*
+ * Writes "12.50" (exponent 2), "-3" (exponent 0) and a NUL; returns the length. out has
+ * MONEY_TEXT_SIZE bytes.
+ */
 enum { MONEY_TEXT_SIZE = 32 };
 size_t money_format(int64_t minor, unsigned exponent, char *out);
 

@@ -1,9 +1,9 @@
 /*
  * A queue with many producers and one consumer, without locks.
  *
- * The nodes are members of what is queued. A push is one compare-and-swap; the consumer takes everything at once, in
- * the order of the pushes. push tells whether the queue had been empty, so that only the first producer of a
- * batch needs to wake the consumer.
+ * The nodes are members of what is queued. A push is one compare-and-swap; the consumer takes
+ * everything at once, in the order of the pushes. push tells whether the queue had been empty, so
+ * that only the first producer of a batch needs to wake the consumer.
  */
 #ifndef TURNPIKE_BASE_QUEUE_H
 #define TURNPIKE_BASE_QUEUE_H

@@ -1,9 +1,9 @@
 /*
  * A slice of text that belongs to someone else.
  *
- * Everything that comes from outside travels as (pointer, length); a NUL is added only at the door of a
- * library that wants one. A slice never owns its bytes and is passed by value. The empty slice may have
- * a NULL pointer; no function here reads through it.
+ * Everything that comes from outside travels as (pointer, length); a NUL is added only at the door
+ * of a library that wants one. A slice never owns its bytes and is passed by value. The empty slice
+ * may have a NULL pointer; no function here reads through it.
  */
 #ifndef TURNPIKE_BASE_STR_H
 #define TURNPIKE_BASE_STR_H
@@ -45,7 +45,10 @@ struct str str_trim(struct str s);
 /* Takes the part before the next `separator` off *rest; false when *rest is used up. */
 bool str_split(struct str *rest, char separator, struct str *part);
 
-/* Reads all of s as an unsigned decimal without sign or blanks; false when it is not one or is above max. */
+/*
+ * Reads all of s as an unsigned decimal without sign or blanks; false when it is not one or is
+ * above max.
+ */
 bool str_to_u64(struct str s, uint64_t max, uint64_t *out);
 
 /* Reads all of s as hexadecimal (either case), at most 16 digits. */

@@ -11,7 +11,8 @@
  *   POST /sandbox/host/faults     {"fault":"silent_booked","count":1,...} (sandbox/host.h)
  *   GET  /sandbox/host/position?reference=...
  *
- * It listens on the loopback by default and knows no passwords. A POST must be application/json, so that no web page can send one.
+ * It listens on the loopback by default and knows no passwords. A POST must be application/json, so
+ * that no web page can send one.
  */
 #ifndef TURNPIKE_CLI_ADMIN_H
 #define TURNPIKE_CLI_ADMIN_H
@@ -33,7 +34,10 @@ struct admin {
 
 enum { ADMIN_ROUTES = 8 };
 
-/* Fills routes; a must outlive the server. The admin listener must run with one thread. Returns how many. */
+/*
+ * Fills routes; a must outlive the server. The admin listener must run with one thread. Returns how
+ * many.
+ */
 size_t admin_routes(struct admin *a, struct http_route routes[ADMIN_ROUTES]);
 
 #endif

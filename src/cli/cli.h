@@ -1,8 +1,9 @@
 /*
  * The command line: one row per command in main.c, one file per command.
  *
- * A command gets its own words (argv[0] is its name) and returns the exit status: 0, 1 when it could not be done, 2 when it was called
- * wrongly. Messages for people go to standard error, results to standard output.
+ * A command gets its own words (argv[0] is its name) and returns the exit status: 0, 1 when it
+ * could not be done, 2 when it was called wrongly. Messages for people go to standard error,
+ * results to standard output.
  */
 #ifndef TURNPIKE_CLI_CLI_H
 #define TURNPIKE_CLI_CLI_H
@@ -30,8 +31,8 @@ struct option_rule {
 };
 
 /*
- * Takes the options out of argv; what is left (words without dashes) stays in argv[1..], their number is returned. -1 with a message for an unknown or
- * incomplete option.
+ * Takes the options out of argv; what is left (words without dashes) stays in argv[1..], their
+ * number is returned. -1 with a message for an unknown or incomplete option.
  */
 int options_take(int argc, char **argv, const struct option_rule *rules, size_t n);
 
@@ -48,7 +49,10 @@ bool server_config(const struct server_options *o, struct config *out);
 /* "turnpike: " and the sentence, on standard error. Returns EXIT_FAILED. */
 int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Asks a running server's admin listener: GET, or POST when json is not NULL. Prints the answer; false with a message. */
+/*
+ * Asks a running server's admin listener: GET, or POST when json is not NULL. Prints the answer;
+ * false with a message.
+ */
 bool admin_call(const char *admin_url, const char *path, const char *json);
 
 #endif

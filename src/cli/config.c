@@ -1,7 +1,8 @@
 /*
- * The file is read whole and handed to inih line by line. inih cuts it into sections, keys and values, strips comments and joins
- * indented lines; what it passes over in silence is caught at its door: a line too long for it, a heading without keys,
- * a line that is none of the things a line may be. Everything that is said about a problem goes through tell().
+ * The file is read whole and handed to inih line by line. inih cuts it into sections, keys and
+ * values, strips comments and joins indented lines; what it passes over in silence is caught at its
+ * door: a line too long for it, a heading without keys, a line that is none of the things a line
+ * may be. Everything that is said about a problem goes through tell().
  */
 #include "cli/config.h"
 
@@ -257,7 +258,10 @@ static uint64_t *given_mask(struct place *at)
     return at->section == CONFIG_ACQUIRER ? &at->config->link_given[at->link] : &at->config->given;
 }
 
-/* Gives the key its value; more: the line goes on from the one before. A key may stand once in a file. */
+/*
+ * Gives the key its value; more: the line goes on from the one before. A key may stand once in a
+ * file.
+ */
 static void assign(struct place *at, struct str name, struct str value, bool more)
 {
     const struct config_key *k = key_find(at->section, name);
@@ -338,7 +342,10 @@ static void enter_link(struct place *at, struct str name)
     at->link = i;
 }
 
-/* Makes the section of that name the current one; CONFIG_NO_SECTION, whose keys are passed over, when it is none. */
+/*
+ * Makes the section of that name the current one; CONFIG_NO_SECTION, whose keys are passed over,
+ * when it is none.
+ */
 static void enter_section(struct place *at, struct str name)
 {
     at->section = CONFIG_NO_SECTION;
@@ -439,7 +446,10 @@ static char *next_line(char *out, int room, void *stream)
     return out;
 }
 
-/* inih's handler. Its section is not looked at: next_line has seen the heading, also of one without keys. */
+/*
+ * inih's handler. Its section is not looked at: next_line has seen the heading, also of one without
+ * keys.
+ */
 static int take_pair(void *user, const char *section, const char *name, const char *value)
 {
     struct reading *r = user;

@@ -5,12 +5,13 @@
  *   [sandbox]        the simulators inside: on by themselves when there is no acquirer
  *   [acquirer NAME]  one link to a host that speaks ISO 8583; as many as are needed
  *
- * Every key is one row of a table: its section, what it takes, its range, where it is kept, and a sentence. The reader, the
- * messages and the test that holds docs/turnpike.conf to the table all go by it. All problems are told, not only the
- * first, one line each: "FILE:LINE: what is wrong; what would be right".
+ * Every key is one row of a table: its section, what it takes, its range, where it is kept, and a
+ * sentence. The reader, the messages and the test that holds docs/turnpike.conf to the table all go
+ * by it. All problems are told, not only the first, one line each: "FILE:LINE: what is wrong; what
+ * would be right".
  *
- * The order of calls: config_read (or config_defaults), config_set for what the command line says, config_check, and
- * config_wipe at the end, because MAC keys are in it.
+ * The order of calls: config_read (or config_defaults), config_set for what the command line says,
+ * config_check, and config_wipe at the end, because MAC keys are in it.
  */
 #ifndef TURNPIKE_CLI_CONFIG_H
 #define TURNPIKE_CLI_CONFIG_H
@@ -55,12 +56,16 @@ struct config {
 void config_defaults(struct config *c);
 
 /*
- * The defaults, and the file over them. False when anything is wrong with it: *out is then not to be used, but must be wiped. The file
- * must be a regular one of at most CONFIG_FILE_MAX bytes. problems belongs to the caller.
+ * The defaults, and the file over them. False when anything is wrong with it: *out is then not to
+ * be used, but must be wiped. The file must be a regular one of at most CONFIG_FILE_MAX bytes.
+ * problems belongs to the caller.
  */
 bool config_read(const char *path, struct config *out, struct buf *problems);
 
-/* One value from the command line over what is there; section is "server", "sandbox" or "acquirer NAME", which is made when new. */
+/*
+ * One value from the command line over what is there; section is "server", "sandbox" or "acquirer
+ * NAME", which is made when new.
+ */
 bool config_set(struct config *c, const char *section, const char *key, const char *value,
     struct buf *problems);
 

@@ -1,8 +1,9 @@
 /*
- * One reader per kind of value; which one serves a key is looked up in a table, and so is what it takes in words.
+ * One reader per kind of value; which one serves a key is looked up in a table, and so is what it
+ * takes in words.
  *
- * Lists are added to in place: a list's field in struct link_config has its count beside it, and the readers of lists know
- * both. They start anew unless the line goes on from the one before.
+ * Lists are added to in place: a list's field in struct link_config has its count beside it, and
+ * the readers of lists know both. They start anew unless the line goes on from the one before.
  */
 #include "cli/config_value.h"
 
@@ -227,7 +228,10 @@ static bool read_mac_key(struct value *v)
     return hex_decode(v->text, v->field, v->key->size);
 }
 
-/* The file's bytes, at most room of them; 0 when it cannot be read, is no regular file or is longer. */
+/*
+ * The file's bytes, at most room of them; 0 when it cannot be read, is no regular file or is
+ * longer.
+ */
 static size_t read_small_file(struct str path, char *out, size_t room)
 {
     char name[1024];
@@ -260,7 +264,10 @@ static bool read_mac_key_file(struct value *v)
 
 /* ---- lists ---- */
 
-/* Takes the next member off *rest into v->bad; false at the end. A comma at the end of a line is no member. */
+/*
+ * Takes the next member off *rest into v->bad; false at the end. A comma at the end of a line is no
+ * member.
+ */
 static bool next_member(struct value *v, struct str *rest)
 {
     struct str part;

@@ -25,7 +25,10 @@ void datadir_paths(const struct config *c, struct datadir *out);
 /* Makes the directory (mode 0700) when it is not there. */
 bool datadir_make(const struct config *c, char *why, size_t why_size);
 
-/* Takes the lock; the descriptor, or -1 with a sentence: somebody else serves it. Closing it gives the lock back. */
+/*
+ * Takes the lock; the descriptor, or -1 with a sentence: somebody else serves it. Closing it gives
+ * the lock back.
+ */
 int datadir_lock(const struct datadir *d, char *why, size_t why_size);
 
 /* Writes and removes the file with the admin address. */

@@ -1,6 +1,7 @@
 /*
- * `turnpike demo`: a sandbox in a temporary folder, a few payments through POST /api/cc, and everything that they caused: each
- * request and answer, the ISO 8583 messages on the acquirer link, and the ledger, which balances.
+ * `turnpike demo`: a sandbox in a temporary folder, a few payments through POST /api/cc, and
+ * everything that they caused: each request and answer, the ISO 8583 messages on the acquirer link,
+ * and the ledger, which balances.
  */
 #include "cli/cli.h"
 #include "cli/server.h"

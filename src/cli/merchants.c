@@ -1,5 +1,6 @@
 /*
- * `turnpike merchant`: add, list, passwd, limits. Works beside a running server, which sees the change within two seconds.
+ * `turnpike merchant`: add, list, passwd, limits. Works beside a running server, which sees the
+ * change within two seconds.
  */
 #include "cli/cli.h"
 #include "engine/merchant.h"

@@ -1,5 +1,6 @@
 /*
- * What operators ask of a running server, or of its data when nobody serves it: keys, clock, diagram.
+ * What operators ask of a running server, or of its data when nobody serves it: keys, clock,
+ * diagram.
  */
 #include "base/log.h"
 #include "cli/cli.h"

@@ -3,7 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The hash is that of the published password demo_password, made once: hashing it anew would cost every first start 30 ms. */
+/*
+ * The hash is that of the published password demo_password, made once: hashing it anew would cost
+ * every first start 30 ms.
+ */
 static const struct demo_merchant {
     enum face face;
     const char *login, *password_hash, *name, *city, *country, *mcc, *mid, *tid;

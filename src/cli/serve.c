@@ -5,7 +5,10 @@
 #include <signal.h>
 #include <stdio.h>
 
-/* Signals are taken by this thread alone, in sigwait; a client that goes away must not end the process. */
+/*
+ * Signals are taken by this thread alone, in sigwait; a client that goes away must not end the
+ * process.
+ */
 static bool block_signals(sigset_t *wanted)
 {
     struct sigaction ignore = { .sa_handler = SIG_IGN };
@@ -74,10 +77,12 @@ int cmd_host(int argc, char **argv)
         (void)printf(" control %u", host_server_control_port(h));
     (void)printf("\n");
     (void)fflush(stdout);
-    int signal_number;
-    (void)sigwait(&wanted, &signal_number);
+    bool running = true;
+    const struct timespec second = { .tv_sec = 1 };
+    while (running && sigtimedwait(&wanted, NULL, &second) < 0)
+        running = host_server_running(h);
     host_server_stop(h);
-    return EXIT_DONE;
+    return running ? EXIT_DONE : complain("the journal is broken; the log has file and line");
 }
 
 int cmd_check(int argc, char **argv)

@@ -1,8 +1,9 @@
 /*
- * A whole turnpike in one process: store, vault, engine, links, listeners, and in a sandbox the simulators. `serve` runs one until a
- * signal comes, `demo` runs one in a temporary folder.
+ * A whole turnpike in one process: store, vault, engine, links, listeners, and in a sandbox the
+ * simulators. `serve` runs one until a signal comes, `demo` runs one in a temporary folder.
  *
- * Threads: the HTTP threads, the engine's loop, the login worker, housekeeping (checkpoints, merchants that have changed), and the simulated host.
+ * Threads: the HTTP threads, the engine's loop, the login worker, housekeeping (checkpoints,
+ * merchants that have changed), and the simulated host.
  */
 #ifndef TURNPIKE_CLI_SERVER_H
 #define TURNPIKE_CLI_SERVER_H
@@ -17,7 +18,10 @@ struct server_hooks {
     void *self;
 };
 
-/* Starts everything; the configuration must have passed config_check and may be wiped afterwards. NULL with a sentence in why. */
+/*
+ * Starts everything; the configuration must have passed config_check and may be wiped afterwards.
+ * NULL with a sentence in why.
+ */
 struct server *server_start(
     const struct config *config, const struct server_hooks *hooks, char *why, size_t why_size);
 

@@ -1,5 +1,6 @@
 /*
- * What merchants ask: checks in a fixed order, then an operation or a refusal. A refusal writes nothing.
+ * What merchants ask: checks in a fixed order, then an operation or a refusal. A refusal writes
+ * nothing.
  */
 #include "base/money.h"
 #include "engine/ledger.h"
@@ -334,7 +335,9 @@ static enum outcome amount_fits(const struct command *c, const struct payment_ro
                                                                     : OUT_REFUND_TOO_LARGE;
 }
 
-/* The window ends a hold for capture and void, whether the automatic void has come already or not. */
+/*
+ * The window ends a hold for capture and void, whether the automatic void has come already or not.
+ */
 static bool window_closed(
     const struct decision *d, const struct command *c, const struct payment_row *p)
 {

@@ -1,8 +1,9 @@
 /*
  * Commands: what a face asks of the engine, and what it is told.
  *
- * A face fills a struct command in its request's arena and gives it to engine_submit. From then until done() is called it
- * belongs to the engine. done() runs on the engine's thread, after everything decided is durable; it must only wake the request.
+ * A face fills a struct command in its request's arena and gives it to engine_submit. From then
+ * until done() is called it belongs to the engine. done() runs on the engine's thread, after
+ * everything decided is durable; it must only wake the request.
  */
 #ifndef TURNPIKE_ENGINE_COMMAND_H
 #define TURNPIKE_ENGINE_COMMAND_H

@@ -1,8 +1,9 @@
 /*
  * A decision: what the pure functions of the engine read, and what they leave behind.
  *
- * decide_* functions get loaded rows (the working set), an event, the time and random bytes. They change rows, post ledger entries and list
- * effects. They call no SQL, no socket and no clock. Effects happen only after the commit.
+ * decide_* functions get loaded rows (the working set), an event, the time and random bytes. They
+ * change rows, post ledger entries and list effects. They call no SQL, no socket and no clock.
+ * Effects happen only after the commit.
  */
 #ifndef TURNPIKE_ENGINE_DECISION_H
 #define TURNPIKE_ENGINE_DECISION_H
@@ -77,7 +78,10 @@ struct hearing {
 /* Wants the rows that an event for o needs: payment, parent, and (to send something) the card. */
 void operation_want_more(struct decision *d, const struct operation_row *o);
 
-/* Moves o along the edge for ev and does what belongs to it; false, with nothing changed, when the table has no such edge. */
+/*
+ * Moves o along the edge for ev and does what belongs to it; false, with nothing changed, when the
+ * table has no such edge.
+ */
 bool operation_apply(
     struct decision *d, struct operation_row *o, enum operation_event ev, const struct hearing *h);
 
@@ -89,7 +93,10 @@ void decide_repeat(struct decision *d, struct row_key operation, bool now);
 /* The window of p has ended. */
 void decide_expiry(struct decision *d, struct payment_row *p);
 
-/* A new operation of p, following parent (NULL for an opening), with an id and times but no state yet: for decide_ functions. */
+/*
+ * A new operation of p, following parent (NULL for an opening), with an id and times but no state
+ * yet: for decide_ functions.
+ */
 struct operation_row operation_draft(struct decision *d, const struct payment_row *p,
     enum operation_kind kind, const struct operation_row *parent);
 
@@ -103,22 +110,33 @@ void effect_add(struct decision *d, struct effect e);
 
 enum { ROUTE_NONE = -1, ROUTE_DOWN = -2, ROUTE_FULL = -3 };
 
-/* The first link, in configuration order, that takes brand, currency and merchant, is up and has room. ROUTE_NONE: none takes them at all. */
+/*
+ * The first link, in configuration order, that takes brand, currency and merchant, is up and has
+ * room. ROUTE_NONE: none takes them at all.
+ */
 int route_pick(
     const struct acquirer_port *port, uint8_t brand, uint16_t currency, int64_t merchant_id);
 
-/* The link of that name when it is up; else one that is up with the same acquirer; ROUTE_DOWN; ROUTE_NONE when the name is not configured any more. */
+/*
+ * The link of that name when it is up; else one that is up with the same acquirer; ROUTE_DOWN;
+ * ROUTE_NONE when the name is not configured any more.
+ */
 int route_again(const struct acquirer_port *port, const char *name);
 
 /* Where an advice goes: as route_again, but a link that is down will do; it waits there. */
 uint8_t route_advice(const struct acquirer_port *port, const char *name);
 
-/* Links of one acquirer share the trace numbers of the first of them: a number is unique per DE 32. */
+/*
+ * Links of one acquirer share the trace numbers of the first of them: a number is unique per DE 32.
+ */
 uint8_t stan_owner(const struct acquirer_port *port, uint8_t link);
 
 /* ---- message.c ---- */
 
-/* What goes on the wire for o; false when a row that it needs is missing. pan and cvv are the caller's. */
+/*
+ * What goes on the wire for o; false when a row that it needs is missing. pan and cvv are the
+ * caller's.
+ */
 bool message_of(struct decision *d, const struct operation_row *o,
     const struct merchant_row *merchant, struct acquirer_message *out);
 

@@ -1,9 +1,9 @@
 /*
  * One step of the engine: gather, load, decide, commit, release.
  *
- * Everything before the commit only reads and computes. Everything after it (messages, replies, timers) is a consequence of what is
- * durable. When the commit fails nothing of the batch has happened: commands are told so, and answers of hosts count as
- * silence, which has its own way out.
+ * Everything before the commit only reads and computes. Everything after it (messages, replies,
+ * timers) is a consequence of what is durable. When the commit fails nothing of the batch has
+ * happened: commands are told so, and answers of hosts count as silence, which has its own way out.
  */
 #include "engine/engine.h"
 #include "base/log.h"
@@ -491,8 +491,9 @@ static enum store_result load_cards(struct engine *e, const struct decision *d)
 /* ---- committing ---- */
 
 /*
- * Trace numbers used up to now must be covered by what the store holds, or a restart would use them again. When less than a
- * batch's worth is left of the block, the next block is reserved with this commit.
+ * Trace numbers used up to now must be covered by what the store holds, or a restart would use them
+ * again. When less than a batch's worth is left of the block, the next block is reserved with this
+ * commit.
  */
 static size_t reserve_stans(struct engine *e, struct setting *settings)
 {

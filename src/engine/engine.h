@@ -1,8 +1,10 @@
 /*
  * The engine: load, decide, commit, release (docs/architecture.md).
  *
- * One thread takes everything that waits as one batch. It loads the rows the batch needs, decides each event with pure functions on those rows, commits all
- * changes as one transaction, and only then lets replies and messages go. engine_step is that, without a thread; engine_run drives it from the loop.
+ * One thread takes everything that waits as one batch. It loads the rows the batch needs, decides
+ * each event with pure functions on those rows, commits all changes as one transaction, and only
+ * then lets replies and messages go. engine_step is that, without a thread; engine_run drives it
+ * from the loop.
  */
 #ifndef TURNPIKE_ENGINE_ENGINE_H
 #define TURNPIKE_ENGINE_ENGINE_H
@@ -43,10 +45,16 @@ bool engine_ready(const struct engine *e);
 
 /* ---- driving it: the loop, or a simulation ---- */
 
-/* Takes what was submitted, these events of links, and what time has made due; loads, decides, commits, releases. One thread. */
+/*
+ * Takes what was submitted, these events of links, and what time has made due; loads, decides,
+ * commits, releases. One thread.
+ */
 void engine_step(struct engine *e, const struct acquirer_event *events, size_t n);
 
-/* The business time at which a step is wanted although nothing has happened; INT64_MAX for never, 0 for at once. */
+/*
+ * The business time at which a step is wanted although nothing has happened; INT64_MAX for never, 0
+ * for at once.
+ */
 int64_t engine_next_due(const struct engine *e);
 
 /* True when commands wait to be taken. */
@@ -64,12 +72,18 @@ uint32_t engine_links_up(const struct engine *e);
 /* Asks the engine to let the write-ahead log start anew between two batches. Any thread. */
 void engine_checkpoint(struct engine *e);
 
-/* Asks the running engine to seal every card under the newest key again, in slices between batches. Any thread. */
+/*
+ * Asks the running engine to seal every card under the newest key again, in slices between batches.
+ * Any thread.
+ */
 void engine_rekey(struct engine *e);
 /* Cards still to be sealed again; -1 while not known yet. Any thread. */
 int64_t engine_rekey_left(const struct engine *e);
 
-/* After the last step: answers what still waits with OUT_PENDING, and what was not taken with OUT_OVERLOADED. What is open is resolved at the next start. */
+/*
+ * After the last step: answers what still waits with OUT_PENDING, and what was not taken with
+ * OUT_OVERLOADED. What is open is resolved at the next start.
+ */
 void engine_let_go(struct engine *e);
 
 /* Any thread: time has been moved, look at the timers again. */

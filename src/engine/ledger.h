@@ -1,8 +1,8 @@
 /*
  * The ledger: double entry, append only.
  *
- * A transaction is an operation; its entries sum to zero. Which accounts a movement touches is one table (ledger.c). Balances are sums of entries;
- * nothing here updates a balance.
+ * A transaction is an operation; its entries sum to zero. Which accounts a movement touches is one
+ * table (ledger.c). Balances are sums of entries; nothing here updates a balance.
  */
 #ifndef TURNPIKE_ENGINE_LEDGER_H
 #define TURNPIKE_ENGINE_LEDGER_H

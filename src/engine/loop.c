@@ -117,7 +117,10 @@ void loop_add_timer(struct loop *l, struct loop_timer *t)
     l->timers = t;
 }
 
-/* Every open operation has at most one event under way, so the array grows to what is in flight and stays. */
+/*
+ * Every open operation has at most one event under way, so the array grows to what is in flight and
+ * stays.
+ */
 void loop_acquirer_event(struct loop *l, const struct acquirer_event *ev)
 {
     if (l->n_events == l->room) {

@@ -1,9 +1,11 @@
 /*
- * The engine's thread: one loop that waits, gathers events, and lets the engine take them as one batch.
+ * The engine's thread: one loop that waits, gathers events, and lets the engine take them as one
+ * batch.
  *
  *   wait (epoll) -> descriptors' callbacks add events -> commands from the queue -> engine_step -> release -> wait
  *
- * The acquirer links register their sockets here and run on this thread. In a simulation there is no loop: the test calls engine_step itself.
+ * The acquirer links register their sockets here and run on this thread. In a simulation there is
+ * no loop: the test calls engine_step itself.
  */
 #ifndef TURNPIKE_ENGINE_LOOP_H
 #define TURNPIKE_ENGINE_LOOP_H
@@ -40,7 +42,10 @@ void loop_run(struct loop *l);
 /* Any thread: the loop returns after the step it is in. */
 void loop_stop(struct loop *l);
 
-/* Any thread: runs fn(self) once on the loop's thread, soon. One at a time: false while another is waiting. */
+/*
+ * Any thread: runs fn(self) once on the loop's thread, soon. One at a time: false while another is
+ * waiting.
+ */
 bool loop_call(struct loop *l, void (*fn)(void *self), void *self);
 
 /* False when the system refuses (errno is set). The watch belongs to the caller. */

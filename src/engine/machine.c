@@ -144,7 +144,9 @@ void assert_payment_valid(const struct payment_row *p)
     assert(payment_fault(p) == NULL);
 }
 
-/* States of an opening or follow-up that a payment's state allows, as bits of enum operation_state. */
+/*
+ * States of an opening or follow-up that a payment's state allows, as bits of enum operation_state.
+ */
 #define BIT(state) (1u << (state))
 static const struct {
     enum payment_state payment;

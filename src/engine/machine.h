@@ -8,8 +8,8 @@
  *                   ├──refused──► DECLINED  └──void──► VOIDED
  *                   └──silence──► REVERSING ──reversed──► REVERSED          stuck anywhere ──► MANUAL
  *
- * A payment has at most one operation on its way at a time (OPENING, CAPTURING, REFUNDING, REVERSING); releases of unused holds and voids
- * are decided at once and delivered behind it.
+ * A payment has at most one operation on its way at a time (OPENING, CAPTURING, REFUNDING,
+ * REVERSING); releases of unused holds and voids are decided at once and delivered behind it.
  */
 #ifndef TURNPIKE_ENGINE_MACHINE_H
 #define TURNPIKE_ENGINE_MACHINE_H
@@ -35,7 +35,10 @@ enum payment_event {
 /* Moves p along its edge; false, with nothing changed, when there is none. */
 bool payment_apply(struct payment_row *p, enum payment_event ev);
 
-/* Asserts what must be true of p in its state: amounts, ids, window. Called at both ends of every decision. */
+/*
+ * Asserts what must be true of p in its state: amounts, ids, window. Called at both ends of every
+ * decision.
+ */
 void assert_payment_valid(const struct payment_row *p);
 
 /* The same as a question, for verify: NULL when all is well, else a sentence. */

@@ -1,8 +1,9 @@
 /*
  * Merchants as the faces and the engine use them: immutable, counted snapshots.
  *
- * The directory is read from the store at start and again when the setting "merchants.version" has changed (looked at once a second by the
- * directory's owner). A request holds the snapshot it began with until it ends.
+ * The directory is read from the store at start and again when the setting "merchants.version" has
+ * changed (looked at once a second by the directory's owner). A request holds the snapshot it began
+ * with until it ends.
  */
 #ifndef TURNPIKE_ENGINE_MERCHANT_H
 #define TURNPIKE_ENGINE_MERCHANT_H
@@ -42,10 +43,16 @@ struct limits {
     enum { THREE_DS_OFF, THREE_DS_ON, THREE_DS_REQUIRED } three_ds;
 };
 
-/* Reads the JSON text; false with a sentence that names the key and the fault. Empty text is no limits. */
+/*
+ * Reads the JSON text; false with a sentence that names the key and the fault. Empty text is no
+ * limits.
+ */
 bool limits_parse(struct str json, struct limits *out, char *why, size_t why_size);
 
-/* True when text is an IPv4 or IPv6 address inside the prefix. limits_parse uses network_parse for "a.b.c.d/n". */
+/*
+ * True when text is an IPv4 or IPv6 address inside the prefix. limits_parse uses network_parse for
+ * "a.b.c.d/n".
+ */
 bool network_parse(struct str text, struct network *out);
 bool network_contains(const struct network *n, struct str address);
 
@@ -60,7 +67,10 @@ struct merchant_book;
 struct merchant_book *merchant_book_new(void);
 void merchant_book_free(struct merchant_book *b);
 
-/* Reads all merchants from s (any connection) when their version differs from the one held, or always when force. One thread at a time. */
+/*
+ * Reads all merchants from s (any connection) when their version differs from the one held, or
+ * always when force. One thread at a time.
+ */
 enum store_result merchant_book_load(struct merchant_book *b, struct store *s, bool force);
 
 /* Any thread. The merchant, held until merchant_release; NULL when there is none. */

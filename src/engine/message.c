@@ -33,7 +33,9 @@ static const char *mti_of(enum operation_kind k)
     }
 }
 
-/* The gateway's reference that the host keeps with the money: the opening's, or the refund's own. */
+/*
+ * The gateway's reference that the host keeps with the money: the opening's, or the refund's own.
+ */
 static int64_t reference_of(const struct operation_row *o)
 {
     if (o->kind == OPK_REFUND)

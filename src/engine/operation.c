@@ -9,14 +9,15 @@
  *    │             │ └──silence──► IN_DOUBT ──reversal acknowledged──► REVERSED
  *    └─no link─► FAILED              └──reversal refused, or 24 h──► MANUAL
  *
- * A completion (capture) reports what was decided and may still be refused; silence is answered by repeating. The other advices (void, reversal,
- * release) cannot be refused:
+ * A completion (capture) reports what was decided and may still be refused; silence is answered by
+ * repeating. The other advices (void, reversal, release) cannot be refused:
  *
  *   NEW ──send──► SENT ──acknowledged──► APPROVED        SENT ──silence──► SENT, repeated after 5, 15, 30, 60, 120, 300 ... s
  *                  └──refused, or 24 h──► MANUAL
  *
- * SENT is durable before the first byte leaves. IN_DOUBT is never final: its reversal is repeated until the host answers. After a restart a request
- * found SENT is a silence, and an advice found SENT is repeated (spec/iso8583.md §8).
+ * SENT is durable before the first byte leaves. IN_DOUBT is never final: its reversal is repeated
+ * until the host answers. After a restart a request found SENT is a silence, and an advice found
+ * SENT is repeated (spec/iso8583.md §8).
  */
 #include "base/log.h"
 #include "engine/ledger.h"
@@ -403,7 +404,10 @@ static bool is_one_of(const char *code, const char *const *list, size_t n)
     return false;
 }
 
-/* spec/iso8583.md §8.3: closed by 00 21 25 94; refused for good by 12 13 30 40 57 58; else repeated. */
+/*
+ * spec/iso8583.md §8.3: closed by 00 21 25 94; refused for good by 12 13 30 40 57 58; else
+ * repeated.
+ */
 static enum operation_event advice_event(const struct response_code *code, const char *de39)
 {
     static const char *const closed[] = { "21", "25", "26", "94" };

@@ -1,9 +1,9 @@
 /*
  * The outcomes: the one list of how things end.
  *
- * Every face has a table from this list to its own codes and texts; the acquirer's DE 39 is mapped to it by one
- * table (spec/iso8583.md §7). Numbers are stored with operations and never change their meaning: new outcomes
- * go to the end of their hundred.
+ * Every face has a table from this list to its own codes and texts; the acquirer's DE 39 is mapped
+ * to it by one table (spec/iso8583.md §7). Numbers are stored with operations and never change
+ * their meaning: new outcomes go to the end of their hundred.
  */
 #ifndef TURNPIKE_ENGINE_OUTCOME_H
 #define TURNPIKE_ENGINE_OUTCOME_H

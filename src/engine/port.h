@@ -1,11 +1,14 @@
 /*
  * The door between the engine and the acquirer links.
  *
- * The engine decides which link takes a message, gives it its STAN, commits, and only then calls submit. The link packs it
- * at once (card data is not kept by pointer), sends it, and sooner or later gives exactly one event back for every submit:
- * ANSWERED, SILENT (time-out, dropped link, answer that does not fit) or NOT_SENT (nothing left the process). After that it may give LATE events.
+ * The engine decides which link takes a message, gives it its STAN, commits, and only then calls
+ * submit. The link packs it at once (card data is not kept by pointer), sends it, and sooner or
+ * later gives exactly one event back for every submit: ANSWERED, SILENT (time-out, dropped link,
+ * answer that does not fit) or NOT_SENT (nothing left the process). After that it may give LATE
+ * events.
  *
- * Links run on the engine's own thread, driven by the loop (engine/loop.h), so that no call here needs a lock.
+ * Links run on the engine's own thread, driven by the loop (engine/loop.h), so that no call here
+ * needs a lock.
  */
 #ifndef TURNPIKE_ENGINE_PORT_H
 #define TURNPIKE_ENGINE_PORT_H

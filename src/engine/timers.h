@@ -1,7 +1,8 @@
 /*
  * What the engine will look at later: a heap by business time.
  *
- * A timer is only a reminder: when it fires, the row says whether there is still something to do. So nothing is ever taken out.
+ * A timer is only a reminder: when it fires, the row says whether there is still something to do.
+ * So nothing is ever taken out.
  */
 #ifndef TURNPIKE_ENGINE_TIMERS_H
 #define TURNPIKE_ENGINE_TIMERS_H

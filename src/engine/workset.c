@@ -15,7 +15,9 @@ struct key {
 
 enum standing { WANTED, ABSENT, LOADED, CHANGED, NEW };
 
-/* A row, once however many keys find it. The row comes first, so that a row finds its own record. */
+/*
+ * A row, once however many keys find it. The row comes first, so that a row finds its own record.
+ */
 struct tracked {
     enum standing standing;
     _Alignas(max_align_t) char row[];

@@ -1,9 +1,11 @@
 /*
  * The working set: the rows that one batch of the engine reads and writes.
  *
- * In the LOAD phase the engine asks for keys (want_...), then workset_load fetches all that are not there yet with one store_load. In DECIDE it gets rows
- * (..._get), changes them in place and marks them, or adds new ones; what an earlier event of the batch did is seen by the later ones. In COMMIT the marked rows go to the store.
- * A key that was asked for and does not exist is remembered as absent. Asking DECIDE for a key that was never wanted is a fault of the program.
+ * In the LOAD phase the engine asks for keys (want_...), then workset_load fetches all that are not
+ * there yet with one store_load. In DECIDE it gets rows (..._get), changes them in place and marks
+ * them, or adds new ones; what an earlier event of the batch did is seen by the later ones. In
+ * COMMIT the marked rows go to the store. A key that was asked for and does not exist is remembered
+ * as absent. Asking DECIDE for a key that was never wanted is a fault of the program.
  */
 #ifndef TURNPIKE_ENGINE_WORKSET_H
 #define TURNPIKE_ENGINE_WORKSET_H

@@ -67,7 +67,10 @@ void books_expect(struct books *b, uint32_t exchanges);
 /* NULL when there is none. Entries stay where they are. */
 struct book_entry *books_find(const struct books *b, uint64_t key);
 
-/* The hold or sale whose money e moves: itself, its parent, or its parent's parent; NULL for others. */
+/*
+ * The hold or sale whose money e moves: itself, its parent, or its parent's parent; NULL for
+ * others.
+ */
 struct book_entry *books_root(const struct books *b, struct book_entry *e);
 
 /* The entry e acts on, or NULL. */

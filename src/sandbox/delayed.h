@@ -20,7 +20,9 @@ bool delayed_push(struct delayed *d, int64_t due_ms, struct host_conn *c, struct
 /* When the first is due; INT64_MAX when there is none. */
 int64_t delayed_due(const struct delayed *d);
 
-/* Takes the first: its bytes, valid until the next call, and where they go; NULL: nowhere any more. */
+/*
+ * Takes the first: its bytes, valid until the next call, and where they go; NULL: nowhere any more.
+ */
 struct str delayed_pop(struct delayed *d, struct host_conn **c);
 
 /* The connection is gone: what was for it goes nowhere. */

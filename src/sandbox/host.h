@@ -34,7 +34,9 @@ struct host_config {
 
 /* ---- the logic ---- */
 
-/* Replays the journal. NULL with a sentence in why, which names file and line of a broken journal. */
+/*
+ * Replays the journal. NULL with a sentence in why, which names file and line of a broken journal.
+ */
 struct host *host_new(const struct host_config *config, char *why, size_t why_size);
 void host_free(struct host *h);
 
@@ -43,8 +45,8 @@ struct host_conn *host_connect(struct host *h);
 void host_disconnect(struct host *h, struct host_conn *c);
 
 /*
- * Bytes that arrived. Answers are appended to *host_output(c), at once or by host_tick when they were
- * delayed. False: close the connection (after sending the output).
+ * Bytes that arrived. Answers are appended to *host_output(c), at once or by host_tick when they
+ * were delayed. False: close the connection (after sending the output).
  */
 bool host_receive(struct host *h, struct host_conn *c, struct str bytes, int64_t now_ms);
 struct buf *host_output(struct host_conn *c);
@@ -94,7 +96,10 @@ void host_faults_print(const struct host_faults *f, struct buf *out);
 void host_set_faults(struct host *h, const struct host_faults *f);
 const struct host_faults *host_faults_now(const struct host *h); /* with the count that is left */
 
-/* What the host holds for one gateway reference (DE 63), summed: for tests and `turnpike host`'s control. */
+/*
+ * What the host holds for one gateway reference (DE 63), summed: for tests and `turnpike host`'s
+ * control.
+ */
 struct host_position {
     int64_t held_minor, captured_minor, refunded_minor;
     uint32_t messages; /* that are remembered, repeats included */

@@ -1,5 +1,6 @@
 /*
- * What the host decides about a card message (spec/iso8583.md §8.6): pure, on the books as they are.
+ * What the host decides about a card message (spec/iso8583.md §8.6): pure, on the books as they
+ * are.
  */
 #ifndef TURNPIKE_SANDBOX_RULES_H
 #define TURNPIKE_SANDBOX_RULES_H
