@@ -44,7 +44,7 @@ static bool add_chunk(struct arena *a, size_t need)
     return true;
 }
 
-void *arena_alloc(struct arena *a, size_t n)
+void *arena_alloc_raw(struct arena *a, size_t n)
 {
     if (n > a->max)
         return NULL;
@@ -53,8 +53,13 @@ void *arena_alloc(struct arena *a, size_t n)
         return NULL;
     void *p = a->at;
     a->at += rounded;
-    memset(p, 0, rounded);
     return p;
+}
+
+void *arena_alloc(struct arena *a, size_t n)
+{
+    void *p = arena_alloc_raw(a, n);
+    return p != NULL ? memset(p, 0, n) : NULL;
 }
 
 void *arena_alloc_array(struct arena *a, size_t size, size_t count)
@@ -66,11 +71,12 @@ void *arena_alloc_array(struct arena *a, size_t size, size_t count)
 
 struct str arena_str(struct arena *a, struct str s)
 {
-    char *p = arena_alloc(a, s.n + 1);
+    char *p = arena_alloc_raw(a, s.n + 1);
     if (p == NULL)
         return STR_EMPTY;
     if (s.n > 0)
         memcpy(p, s.p, s.n);
+    p[s.n] = '\0';
     return (struct str) { p, s.n };
 }
 

@@ -25,6 +25,9 @@ void arena_init(struct arena *a, size_t max);
 /* n zeroed bytes aligned for any type, or NULL. n == 0 gives a valid pointer. */
 void *arena_alloc(struct arena *a, size_t n);
 
+/* The same without the zeros: for what is written at once. */
+void *arena_alloc_raw(struct arena *a, size_t n);
+
 #define arena_new(a, type)          ((type *)arena_alloc((a), sizeof(type)))
 #define arena_array(a, type, count) ((type *)arena_alloc_array((a), sizeof(type), (count)))
 void *arena_alloc_array(struct arena *a, size_t size, size_t count);

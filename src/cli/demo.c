@@ -7,11 +7,11 @@
 #include "cli/server.h"
 #include "engine/ledger.h"
 #include "http/client.h"
+#include "http/json.h"
 #include "store/store.h"
 
 #include <dirent.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,9 +169,11 @@ static void show_json(const char *label, struct str text)
         (void)json_object_set_new(
             root, hidden[i].key, json_string(hidden[i].shown != NULL ? hidden[i].shown : masked));
     }
-    char *shown = json_dumps(root, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(15));
-    (void)printf("  %s %s\n", label, shown != NULL ? shown : "(not JSON)");
-    free(shown);
+    struct arena a;
+    arena_init(&a, TEXT_MAX);
+    struct str shown = root != NULL ? json_print(root, &a) : STR("(not JSON)");
+    (void)printf("  %s %.*s\n", label, STR_ARG(shown));
+    arena_free(&a);
     json_decref(root);
 }
 

@@ -2,8 +2,6 @@
 #include "http/text.h"
 
 #include <assert.h>
-#include <malloc.h>
-#include <pthread.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,17 +31,47 @@ static const struct {
     { json_error_stack_overflow, "nested too deep" },
 };
 
-static void wipe_and_free(void *p)
+/*
+ * jansson allocates for every value. While a body is read into an arena its memory comes from there,
+ * and a free does nothing: the arena wipes it all in the end. Elsewhere it is the heap's, wiped
+ * when it is freed. A block knows which it is.
+ */
+struct block {
+    _Alignas(max_align_t) size_t size;
+    bool in_arena;
+    _Alignas(max_align_t) char bytes[];
+};
+
+static _Thread_local struct arena *reading_into;
+
+static void *take(size_t n)
+{
+    if (n > SIZE_MAX - sizeof(struct block))
+        return NULL;
+    struct block *b =
+        reading_into != NULL ? arena_alloc_raw(reading_into, sizeof *b + n) : malloc(sizeof *b + n);
+    if (b == NULL)
+        return NULL;
+    b->size = n;
+    b->in_arena = reading_into != NULL;
+    return b->bytes;
+}
+
+static void give_back(void *p)
 {
     if (p == NULL)
         return;
-    sodium_memzero(p, malloc_usable_size(p));
-    free(p);
+    struct block *b = (struct block *)((char *)p - offsetof(struct block, bytes));
+    if (b->in_arena)
+        return;
+    sodium_memzero(b->bytes, b->size);
+    free(b);
 }
 
-static void use_wiping_memory(void)
+/* Before anything else runs: a value must be freed by the functions that made it. */
+__attribute__((constructor)) static void use_own_memory(void)
 {
-    json_set_alloc_funcs(malloc, wipe_and_free);
+    json_set_alloc_funcs(take, give_back);
 }
 
 static bool is_number_char(char c)
@@ -182,9 +210,6 @@ static void explain(struct str text, const json_error_t *error, char *why, size_
 
 json_t *json_read(struct str text, char *why, size_t why_size)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    int failed = pthread_once(&once, use_wiping_memory);
-    assert(failed == 0);
     struct scan s = { .at = text.p, .end = text.p + text.n, .line = 1 };
     scan_text(&s);
     if (s.fault != NULL) {
@@ -198,6 +223,14 @@ json_t *json_read(struct str text, char *why, size_t why_size)
         explain(text, &error, why, why_size);
         sodium_memzero(&error, sizeof error); /* its text quotes the input */
     }
+    return value;
+}
+
+json_t *json_read_into(struct arena *a, struct str text, char *why, size_t why_size)
+{
+    reading_into = a;
+    json_t *value = json_read(text, why, why_size);
+    reading_into = NULL;
     return value;
 }
 
@@ -257,6 +290,15 @@ bool json_scalar_text(const json_t *value, struct arena *a, struct str *out)
         return false;
     }
     return out->p != NULL;
+}
+
+struct str json_print(const json_t *value, struct arena *a)
+{
+    char *text = json_dumps(
+        value, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(JSON_MAX_DIGITS));
+    struct str printed = text != NULL ? arena_str(a, str_of(text)) : STR_EMPTY;
+    give_back(text);
+    return printed;
 }
 
 static const char *short_escape(char c)

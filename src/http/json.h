@@ -22,9 +22,21 @@ enum { JSON_MAX_DEPTH = 16, JSON_MAX_DIGITS = 15, JSON_MAX_EXPONENT = 20 };
  * \"amount\"") in why. Never quotes values from the text. */
 json_t *json_read(struct str text, char *why, size_t why_size);
 
+/*
+ * The same, in the arena: nothing to free, and the strings in it live as long as the arena does. Must
+ * not be changed or given to json_decref after the arena is gone.
+ */
+json_t *json_read_into(struct arena *a, struct str text, char *why, size_t why_size);
+
 /* A number or string value as text: a string's bytes; an integer's digits; a real in its shortest
  * exact decimal form ("12.5", "10" for 10.0). False for other kinds, and when the arena is full. */
 bool json_scalar_text(const json_t *value, struct arena *a, struct str *out);
+
+/*
+ * value as text, in the arena; the empty slice without room. In place of json_dumps, whose text
+ * must not be given to free: jansson's memory is our own (json.c).
+ */
+struct str json_print(const json_t *value, struct arena *a);
 
 /* Appends text as a JSON string with quotes and escapes; bytes that are not UTF-8 become U+FFFD. */
 void json_write_string(struct buf *out, struct str text);

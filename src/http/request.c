@@ -314,8 +314,7 @@ void http_resume(struct http_request *r)
     struct request *q = (struct request *)r;
     struct http_server *s = q->worker->server;
     struct MHD_Connection *c = q->connection;
-    atomic_fetch_add(
-        &s->resuming, 1); /* http_stop waits for it: the wake-up below needs the server */
+    atomic_fetch_add(&s->resuming, 1); /* http_stop waits: the wake-up below needs the server */
     int before = atomic_exchange(&q->hold, RESUMED);
     assert(before != RESUMED);
     if (before == SUSPENDED)
@@ -350,8 +349,8 @@ static enum MHD_Result dispatch(struct request *q, const char *method)
     struct http_server *s = q->worker->server;
     if (!peer_servers_turn(q->peer))
         return MHD_NO; /* cut off: it will never hear what came of it */
-    q->taken =
-        true; /* before the look at `quiesced`: either this sees that, or http_in_hand sees this */
+    /* Before the look at `quiesced`: either this sees that, or http_in_hand sees this. */
+    q->taken = true;
     atomic_fetch_add(&q->worker->taken, 1);
     if (q->drop)
         return refuse_and_close(q, 413, STR("{\"error\":\"body too large\"}"));

@@ -1,7 +1,8 @@
 /*
  * What a database has to offer to be a store: the operations behind store/store.h.
  *
- * struct store begins every backend's own struct. A call of store.h is checked by store.c and goes through the table.
+ * struct store begins every backend's own struct. A call of store.h is checked by store.c and
+ * goes through the table.
  */
 #ifndef TURNPIKE_STORE_BACKEND_H
 #define TURNPIKE_STORE_BACKEND_H

@@ -9,15 +9,18 @@
 #define FIELD(row, field)   .offset = offsetof(struct row, field), .size = SIZE_OF(row, field)
 
 #define NUMBER(row, field, lowest, highest, how) \
-    { .name = #field, .type = COL_NUMBER, .marks = (how), FIELD(row, field), .min = (lowest), .max = (highest) }
+    { .name = #field, .type = COL_NUMBER, .marks = (how), FIELD(row, field), .min = (lowest), \
+        .max = (highest) }
 #define ID(row, field, how)    NUMBER(row, field, 1, INT64_MAX, how)
 #define ID_OR_0(row, field)    NUMBER(row, field, 0, INT64_MAX, 0)
 #define TIME(row, field, how)  NUMBER(row, field, 0, INT64_MAX, how)
 #define MONEY(row, field)      NUMBER(row, field, 0, MONEY_MAX_MINOR, 0)
-#define TEXT(row, field, how)  { .name = #field, .type = COL_TEXT, .marks = (how), FIELD(row, field) }
+#define TEXT(row, field, how) \
+    { .name = #field, .type = COL_TEXT, .marks = (how), FIELD(row, field) }
 #define SLICE(row, field, longest, how) \
     { .name = #field, .type = COL_SLICE, .marks = (how), FIELD(row, field), .max = (longest) }
-#define BYTES(row, field, how) { .name = #field, .type = COL_BYTES, .marks = (how), FIELD(row, field) }
+#define BYTES(row, field, how) \
+    { .name = #field, .type = COL_BYTES, .marks = (how), FIELD(row, field) }
 
 static const struct column operation_columns[] = {
     ID(operation_row, merchant_id, COL_KEY),

@@ -1,9 +1,10 @@
 /*
  * Rows as columns: how each struct of store/rows.h lies in its table.
  *
- * One const table per row says the name of every column, where its field is, and which values are sound. The same table makes the SQL
- * (store/statement.c), binds a row and reads one back, so that a field is named in one place, and what may be read is what may be written:
- * a database is input like any other.
+ * One const table per row says the name of every column, where its field is, and which values are
+ * sound. The same table makes the SQL (store/statement.c), binds a row and reads one back, so
+ * that a field is named in one place, and what may be read is what may be written: a database is
+ * input like any other.
  */
 #ifndef TURNPIKE_STORE_COLUMNS_H
 #define TURNPIKE_STORE_COLUMNS_H
@@ -98,7 +99,10 @@ static inline void column_set_number(const struct column *c, void *row, int64_t 
     }
 }
 
-/* The bytes of any other field; a COL_TEXT that has no NUL gives all of the array, which column_fits refuses. */
+/*
+ * The bytes of any other field; a COL_TEXT that has no NUL gives all of the array, which
+ * column_fits refuses.
+ */
 struct str column_bytes(const struct column *c, const void *row);
 
 /* Puts bytes that fit into a field; a slice keeps pointing to them. */

@@ -1,17 +1,19 @@
 #include "store/schema.h"
 
 /*
- * The two databases differ in the names of types and in what may stand behind a table, so a step is written once, over those words:
+ * The two databases differ in the names of types and in what may stand behind a table, so a step
+ * is written once, over those words:
  *
  *   INT    a 64-bit integer
  *   BLOB   bytes
  *   KEYED  after a table: rows lie in the order of the primary key, and types are enforced
  *
- * Keys start with the merchant, so that a cluster can shard by it. Ids grow with time, so rows of a merchant are appended. A sale touches one index in
- * a random place, operation_unique; the others below are partial and hold only the few rows that somebody waits for:
+ * Keys start with the merchant, so that a cluster can shard by it. Ids grow with time, so rows of
+ * a merchant are appended. A sale touches one index in a random place, operation_unique; the
+ * others below are partial and hold only the few rows that somebody waits for:
  *
  *   operation_pending    SENT (1) or IN_DOUBT (4)
- *   operation_follower   captures, refunds, voids: an opening has no parent, and the id of its payment
+ *   operation_follower   captures, refunds, voids; an opening has the id of its payment
  *   payment_window       AUTHORIZED (2)
  */
 #define MIGRATION_1(INT, BLOB, KEYED)                                                              \
@@ -120,8 +122,9 @@
     "  PRIMARY KEY (merchant_id, operation_id, seq)) " KEYED ";"
 
 /*
- * Without numbers SQLite takes a merchant for ten operations and would read all of them to find those of one payment. These are rough proportions of a busy
- * gateway: rows, rows per first column of the index, per first two, ...
+ * Without numbers SQLite takes a merchant for ten operations and would read all of them to find
+ * those of one payment. These are rough proportions of a busy gateway: rows, rows per first
+ * column of the index, per first two, ...
  */
 #define SQLITE_PROPORTIONS                                                                         \
     "ANALYZE;"                                                                                     \

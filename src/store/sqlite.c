@@ -94,7 +94,10 @@ static int64_t bytes(struct store *base)
 
 /* ---- statements and failures ---- */
 
-/* The system's reason for the last failure. SQLite forgets it when a COMMIT fails, but the log's file still knows. */
+/*
+ * The system's reason for the last failure. SQLite forgets it when a COMMIT fails, but the log's
+ * file still knows.
+ */
 static int system_reason(sqlite3 *db)
 {
     int reason = sqlite3_system_errno(db);
@@ -108,7 +111,8 @@ static int system_reason(sqlite3 *db)
 }
 
 /*
- * What a failure asks of the caller. The disk is full when SQLite says so, and when a write broke on a limit of the file system that is as good as full.
+ * What a failure asks of the caller. The disk is full when SQLite says so, and when a write broke
+ * on a limit of the file system that is as good as full.
  */
 static enum store_result judge(int code, int reason)
 {
@@ -128,7 +132,10 @@ static enum store_result judge(int code, int reason)
     }
 }
 
-/* To be called before the statement is reset. A conflict is the caller's business and makes no line. */
+/*
+ * To be called before the statement is reset. A conflict is the caller's business and makes no
+ * line.
+ */
 static enum store_result failure(struct sqlite_store *s, const char *doing)
 {
     int code = sqlite3_extended_errcode(s->db);
@@ -136,8 +143,7 @@ static enum store_result failure(struct sqlite_store *s, const char *doing)
     enum store_result result = judge(code, reason);
     if (result != STORE_CONFLICT)
         log_event(LOG_ERROR, result == STORE_FULL ? "store.full" : "store.failed",
-            "doing=\"%s\" code=%d errno=%d what=\"%s\"", doing, code, sqlite3_system_errno(s->db),
-            sqlite3_errstr(code));
+            "doing=\"%s\" code=%d errno=%d what=\"%s\"", doing, code, reason, sqlite3_errstr(code));
     return result;
 }
 
@@ -195,7 +201,8 @@ static enum store_result transact(struct sqlite_store *s, enum transaction tx)
 }
 
 /*
- * Ends what TX_READ or TX_WRITE began. Some failures have rolled back already (a full disk does). Whatever happened, no transaction is open afterwards.
+ * Ends what TX_READ or TX_WRITE began. Some failures have rolled back already (a full disk does).
+ * Whatever happened, no transaction is open afterwards.
  */
 static enum store_result finish(struct sqlite_store *s, enum store_result result)
 {
@@ -209,6 +216,12 @@ static enum store_result finish(struct sqlite_store *s, enum store_result result
 
 /* ---- loading ---- */
 
+static enum store_result no_room(const struct row_type *type)
+{
+    log_event(LOG_ERROR, "store.arena", "table=%s", type->table);
+    return STORE_FAILED;
+}
+
 /* Reads the row that st, bound, finds into a new struct; *out is NULL when there is none. */
 static enum store_result read_one(
     struct sqlite_store *s, enum statement_id id, struct arena *a, void **out)
@@ -220,7 +233,9 @@ static enum store_result read_one(
     int rc = sqlite3_step(st);
     if (rc == SQLITE_ROW) {
         *out = arena_alloc(a, type->size);
-        if (*out == NULL || !sqlite_read_row(st, type, a, *out))
+        if (*out == NULL)
+            result = no_room(type);
+        else if (!sqlite_read_row(st, type, a, *out))
             result = STORE_FAILED;
     } else if (rc != SQLITE_DONE) {
         result = failure(s, statements[id].name);
@@ -358,7 +373,8 @@ static enum store_result setting(struct store *base, const char *name, int64_t *
 /* ---- lists ---- */
 
 /*
- * The statements of each list, one after the other until the limit is reached, and the numbers they take in order.
+ * The statements of each list, one after the other until the limit is reached, and the numbers
+ * they take in order.
  */
 enum { TAKES_A = 1, TAKES_B = 2, TAKES_LIMIT = 4 };
 static const struct list_plan {
@@ -379,7 +395,9 @@ static const struct list_plan {
     [LIST_MERCHANTS] = { { ST_MERCHANTS }, 1, 0 },
 };
 
-/* A growing array of rows in an arena: room doubles, what it grew out of is freed with the arena. */
+/*
+ * A growing array of rows in an arena: room doubles, what it grew out of is freed with the arena.
+ */
 struct growing {
     struct list list;
     size_t room;
@@ -422,9 +440,11 @@ static enum store_result collect(
     int rc = sqlite3_step(st);
     while (rc == SQLITE_ROW && result == STORE_OK) {
         void *row = grow(g, a, type->size);
-        if (row == NULL || !sqlite_read_row(st, type, a, row)) {
+        if (row == NULL)
+            result = no_room(type);
+        else if (!sqlite_read_row(st, type, a, row))
             result = STORE_FAILED;
-        } else {
+        if (result == STORE_OK) {
             g->list.n++;
             rc = sqlite3_step(st);
         }
@@ -507,7 +527,10 @@ static enum store_result insert_rows(
     return result;
 }
 
-/* A row to be changed was loaded before and rows are never deleted, so one that is not there is damage. */
+/*
+ * A row to be changed was loaded before and rows are never deleted, so one that is not there is
+ * damage.
+ */
 static enum store_result update_row(struct sqlite_store *s, enum statement_id id, const void *row)
 {
     enum store_result result = write_row(s, id, row, PART_CHANGING_THEN_KEY);
@@ -589,24 +612,26 @@ static enum store_result put_merchant(struct store *base, struct merchant_row *m
 /* ---- checkpoints ---- */
 
 /*
- * In the background what is in the log moves as far as readers allow, and nobody waits. In the foreground the writer stands still, so that all of it can
- * move; unless a reader needs the old log for longer than CHECKPOINT_WAIT_MS, the next commit writes at its beginning again. That the log has to grow on is not a failure.
+ * In the background what is in the log moves as far as readers allow, and nobody waits. In the
+ * foreground the writer stands still, so that all of it can move. When all of it has moved and no
+ * reader needs the old log, the next commit writes at its beginning again; for such readers the
+ * foreground waits CHECKPOINT_WAIT_MS. That the log has to grow on is not a failure.
  */
 static enum store_result checkpoint(struct store *base, bool background, int64_t *log_bytes)
 {
     struct sqlite_store *s = self(base);
     assert(s->mode == STORE_WRITE);
-    int frames = 0;
+    int frames = 0, moved = 0;
     int wait_ms = background ? 0 : CHECKPOINT_WAIT_MS;
     if (sqlite3_busy_timeout(s->db, wait_ms) != SQLITE_OK)
         return failure(s, "checkpoint");
     int mode = background ? SQLITE_CHECKPOINT_PASSIVE : SQLITE_CHECKPOINT_RESTART;
-    int rc = sqlite3_wal_checkpoint_v2(s->db, NULL, mode, &frames, NULL);
+    int rc = sqlite3_wal_checkpoint_v2(s->db, NULL, mode, &frames, &moved);
     enum store_result result =
         rc == SQLITE_OK || rc == SQLITE_BUSY ? STORE_OK : failure(s, "checkpoint");
     if (sqlite3_busy_timeout(s->db, BUSY_TIMEOUT_MS) != SQLITE_OK)
         return failure(s, "checkpoint");
-    bool anew = !background && rc == SQLITE_OK;
+    bool anew = rc == SQLITE_OK && moved == frames;
     *log_bytes = anew || frames < 0 ? 0 : frames * s->frame_bytes;
     return result;
 }

@@ -7,7 +7,8 @@
 #define KEY_WALK "WHERE " AFTER
 
 /*
- * The largest id of a table whose key is (merchant_id, id), by one step into the index per merchant instead of a scan.
+ * The largest id of a table whose key is (merchant_id, id), by one step into the index per
+ * merchant instead of a scan.
  */
 #define LAST_ID(table)                                                                             \
     "WITH RECURSIVE owner (merchant) AS (SELECT min(merchant_id) FROM " table                      \
@@ -16,7 +17,10 @@
     " SELECT coalesce(max((SELECT max(id) FROM " table " WHERE merchant_id = merchant)), 0)"       \
     " FROM owner"
 
-/* The conditions on states are worded as those of the partial indexes in store/schema.c: 1 SENT, 4 IN_DOUBT; 2 AUTHORIZED. */
+/*
+ * The conditions on states are worded as those of the partial indexes in store/schema.c: 1 SENT,
+ * 4 IN_DOUBT; 2 AUTHORIZED.
+ */
 _Static_assert(OPS_SENT == 1 && OPS_IN_DOUBT == 4 && PAY_AUTHORIZED == 2,
     "numbers of states are part of the schema");
 

@@ -1,7 +1,8 @@
 /*
  * The statements, written once for both databases.
  *
- * Parameters are $1, $2, ... and appear for the first time in that order, which SQLite numbers the same way. Column lists come from store/columns.h.
+ * Parameters are $1, $2, ... and appear for the first time in that order, which SQLite numbers
+ * the same way. Column lists come from store/columns.h.
  */
 #ifndef TURNPIKE_STORE_STATEMENT_H
 #define TURNPIKE_STORE_STATEMENT_H
@@ -59,8 +60,8 @@ extern const struct statement statements[ST_COUNT];
 enum { STATEMENT_MAX = 8192 };
 
 /*
- * Appends the SQL text of a statement. An insert takes `rows` rows at once and begins with the words the database likes best for it, such as
- * "INSERT INTO"; the others ignore both.
+ * Appends the SQL text of a statement. An insert takes `rows` rows at once and begins with the
+ * words the database likes best for it, such as "INSERT INTO"; the others ignore both.
  */
 void statement_text(const struct statement *s, const char *insert, size_t rows, struct buf *out);
 

@@ -14,7 +14,9 @@ static const struct scheme {
     { "sqlite:", sqlite_open },
 };
 
-/* Schemes of databases that this program cannot speak to: not to be taken for the name of a file. */
+/*
+ * Schemes of databases that this program cannot speak to: not to be taken for the name of a file.
+ */
 static const char *const refused[] = {
     "postgres:", "postgresql:", "mysql:", "file:", "http:", "https:"
 };
@@ -77,7 +79,10 @@ static enum store_result list(
     return result;
 }
 
-/* The lists of the engine are arrays of pointers, so that it can hand changed rows to store_commit as they are. */
+/*
+ * The lists of the engine are arrays of pointers, so that it can hand changed rows to
+ * store_commit as they are.
+ */
 static enum store_result list_operations(struct store *s, struct arena *a,
     const struct list_query *q, struct operation_row ***out, size_t *n)
 {

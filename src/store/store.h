@@ -1,12 +1,13 @@
 /*
  * The store: SQL behind one interface.
  *
- * The engine loads what a batch needs with few calls, decides, and hands all changes to one store_commit, which is one transaction and one
- * fsync. Nobody else writes to a database that is being served, but for the command line's short transactions. Readers open their own
- * connections and never wait for the writer.
+ * The engine loads what a batch needs with few calls, decides, and hands all changes to one
+ * store_commit, which is one transaction and one fsync. Nobody else writes to a database that is
+ * being served, but for the command line's short transactions. Readers open their own connections
+ * and never wait for the writer.
  *
- * The calls are shaped so that PostgreSQL can serve them in one round trip each: a load takes arrays of keys, a commit takes
- * arrays of rows.
+ * The calls are shaped so that PostgreSQL can serve them in one round trip each: a load takes
+ * arrays of keys, a commit takes arrays of rows.
  *
  * A row that is loaded lives in the arena given. Keys start with the merchant everywhere.
  */
@@ -18,7 +19,10 @@
 
 struct store;
 
-/* The longest texts a row may hold, in bytes. A longer one, like a number out of the range of its column, is STORE_FAILED: checked before by who makes rows. */
+/*
+ * The longest texts a row may hold, in bytes. A longer one, like a number out of the range of its
+ * column, is STORE_FAILED: checked before by who makes rows.
+ */
 enum {
     STORE_UNIQUE_MAX = 255,
     STORE_FACTS_MAX = 64 * 1024,
@@ -34,11 +38,16 @@ enum store_result {
 };
 
 enum store_mode {
-    STORE_WRITE, /* the one writer: creates the database, applies migrations, write-ahead log, synchronous=FULL */
-    STORE_READ /* a reader's own connection */
+    /* The one writer: creates the database, brings it up to date, syncs each commit. */
+    STORE_WRITE,
+    /* A reader's own connection: creates and changes nothing, sees every commit at once. */
+    STORE_READ
 };
 
-/* url: "sqlite:PATH" (a path alone is SQLite too). NULL on failure, with a sentence in why[why_size]. */
+/*
+ * url: "sqlite:PATH" (a path alone is SQLite too). NULL on failure, with a sentence in
+ * why[why_size].
+ */
 struct store *store_open(const char *url, enum store_mode mode, char *why, size_t why_size);
 void store_close(struct store *s);
 
@@ -53,7 +62,10 @@ struct bytes_key { /* fingerprint or token */
     uint8_t bytes[16];
 };
 
-/* Each array of keys with as many results; a result is NULL when there is no such row. Any of the counts may be 0. */
+/*
+ * Each array of keys with as many results; a result is NULL when there is no such row. Any of the
+ * counts may be 0.
+ */
 struct store_load {
     const struct row_key *operation_keys;
     struct operation_row **operations;
@@ -89,7 +101,10 @@ struct setting {
     int64_t value;
 };
 
-/* Everything one batch changes. New rows are inserted, changed rows replace the row of the same key (facts and unique ids do not change). */
+/*
+ * Everything one batch changes. New rows are inserted, changed rows replace the row of the same
+ * key (facts and unique ids do not change).
+ */
 struct store_changes {
     struct operation_row *const *new_operations, *const *operations;
     size_t n_new_operations, n_operations;
@@ -107,15 +122,20 @@ struct store_changes {
 enum store_result store_commit(struct store *s, const struct store_changes *c);
 
 /*
- * Moves what is in the write-ahead log into the database. background: as far as possible without making the writer wait, from a thread of its own with its own
- * STORE_WRITE connection; otherwise by the writer between two batches, which also lets the log start anew. *log_bytes: how long the log is after that for the next
- * commit: 0 when it starts anew. That readers were in the way is no failure.
+ * Moves what is in the write-ahead log into the database. background: as far as possible without
+ * making the writer wait, from a thread of its own with its own STORE_WRITE connection; otherwise
+ * by the writer between two batches, which also lets the log start anew. *log_bytes: how long the
+ * log is after that for the next commit: 0 when it starts anew. That readers were in the way is
+ * no failure.
  */
 enum store_result store_checkpoint(struct store *s, bool background, int64_t *log_bytes);
 
 /* ---- walking: recovery, timers, verify ---- */
 
-/* Operations that are SENT or IN_DOUBT, or an advice that is due, in key order after `after`, at most limit. */
+/*
+ * Operations that are SENT or IN_DOUBT, or an advice that is due, in key order after `after`, at
+ * most limit.
+ */
 enum store_result store_pending(struct store *s, struct arena *a, struct row_key after,
     size_t limit, struct operation_row ***out, size_t *n);
 
@@ -168,7 +188,10 @@ enum store_result store_set(struct store *s, const char *name, int64_t value);
 enum store_result store_merchants(
     struct store *s, struct arena *a, struct merchant_row **out, size_t *n);
 
-/* Inserts (m->id == 0: gives it the next id, from 1) or replaces. STORE_CONFLICT when (face, login), or a public key, is taken. Raises the setting "merchants.version". */
+/*
+ * Inserts (m->id == 0: gives it the next id, from 1) or replaces. STORE_CONFLICT when (face,
+ * login), or a public key, is taken. Raises the setting "merchants.version".
+ */
 enum store_result store_put_merchant(struct store *s, struct merchant_row *m);
 
 /* Bytes on disk: database and write-ahead log. */

@@ -202,7 +202,18 @@ def test_letters_count_not_bytes(shop, form):
 def test_a_card_number_is_no_name(shop, form):
     answer = shop.send(request(shop, form, card_holder=CARD["card_number"]))
     assert answer["code"] == 1004, answer
-    assert reason_of(answer["message"], "card_holder") == "Field card_holder did not pass validation"
+    assert reason_of(answer["message"], "card_holder") == (
+        "Field card_holder did not pass validation")
+
+
+@pytest.mark.parametrize("field", [
+    "transaction_unique_id", "first_name", "last_name", "card_holder", "address", "city", "state",
+    "zip", "user_phone", "merchant_user_id", "descriptor_merchant"])
+def test_control_characters_are_no_text(shop, field):
+    """They would break lines of a log or of a receipt."""
+    for character in "\n\r\t\x1b\x7f\x01":
+        answer = shop.send(request(shop, "SALE") | {field: f"1234{character}567"})
+        assert answer["code"] == 1004 and fields_named(answer["message"]) == [field], answer
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -1,4 +1,4 @@
-"""What the tests start and talk to: a gateway, a host simulator, and a shop that calls POST /api/cc.
+"""What the tests start and talk to: a gateway, a host simulator, a shop that calls POST /api/cc.
 
     with Gateway.start(folder) as gateway:                 a sandbox: the host is inside
         shop = gateway.shop()
@@ -55,8 +55,8 @@ class State(enum.IntEnum):
 
 class Pay(enum.IntEnum):
     """States of payments."""
-    (NEW, OPENING, AUTHORIZED, CAPTURING, CAPTURED, REFUNDING, REFUNDED, VOIDED, DECLINED, REVERSING,
-     REVERSED, MANUAL) = range(12)
+    (NEW, OPENING, AUTHORIZED, CAPTURING, CAPTURED, REFUNDING, REFUNDED, VOIDED, DECLINED,
+     REVERSING, REVERSED, MANUAL) = range(12)
 
 
 class Account(enum.IntEnum):
@@ -152,7 +152,8 @@ class Program:
         self.ready = re.fullmatch(ready, line.strip())
         if not self.ready:
             self.kill()
-            raise AssertionError(f"turnpike {words[0]} is not ready but says {line!r}\n{self.log()}")
+            raise AssertionError(
+                f"turnpike {words[0]} is not ready but says {line!r}\n{self.log()}")
 
     def _first_line(self, deadline):
         text = b""
@@ -377,8 +378,8 @@ def operation(data, number):
 
 def payment(data, number):
     """The payment that an operation belongs to."""
-    found = rows(data, "SELECT p.* FROM payment p JOIN operation o ON o.merchant_id = p.merchant_id "
-                 "AND o.payment_id = p.id WHERE o.id = ?", number)
+    found = rows(data, "SELECT p.* FROM payment p JOIN operation o ON o.payment_id = p.id "
+                 "AND o.merchant_id = p.merchant_id WHERE o.id = ?", number)
     return found[0] if found else None
 
 

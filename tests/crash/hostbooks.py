@@ -11,7 +11,7 @@ MOVES = OPENINGS | {"capture", "refund"}  # what charges or gives back money
 
 
 class HostBooks:
-    """What the host has booked; amounts are of payments, by the id that DE 63 of the opening had."""
+    """What the host has booked; amounts by payment, the id that DE 63 of the opening had."""
 
     def __init__(self, journal):
         self.held = collections.Counter()

@@ -191,7 +191,8 @@ def tell(name, place, crowd, seconds):
     """For the reader of a run: what it has been through. pytest shows it when the test fails."""
     done = sum(a.succeeded for a in crowd.asked)
     lost = sum(a.answer is None for a in crowd.asked)
-    print(f"{name}: seed {SEED}, {place.kills} kills, {len(crowd.asked)} requests, {done} successes,"
+    print(f"{name}: seed {SEED}, {place.kills} kills, {len(crowd.asked)} requests,"
+          f" {done} successes,"
           f" {lost} without an answer, {place.owed_reversals} reversals owed at the kills,"
           f" all resolved after {seconds:.1f} s")
 

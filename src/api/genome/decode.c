@@ -111,18 +111,21 @@ static bool looks_like_json(const struct http_request *r)
 static bool take_member(struct genome_call *c, struct str name, const json_t *member)
 {
     struct genome_pair *pair = &c->pairs[c->n_pairs++];
-    pair->name = arena_str(c->http->arena, name);
+    pair->name = name;
     pair->number = json_is_number(member);
-    if (json_is_string(member) || json_is_number(member))
-        return pair->name.p != NULL && json_scalar_text(member, c->http->arena, &pair->value);
-    pair->other = !json_is_null(member);
-    return pair->name.p != NULL;
+    if (json_is_string(member))
+        pair->value = (struct str) { json_string_value(member), json_string_length(member) };
+    else if (pair->number)
+        return json_scalar_text(member, c->http->arena, &pair->value);
+    else
+        pair->other = !json_is_null(member);
+    return true;
 }
 
 static bool decode_json(struct genome_call *c)
 {
     char why[160];
-    json_t *root = json_read(c->http->body, why, sizeof why);
+    json_t *root = json_read_into(c->http->arena, c->http->body, why, sizeof why);
     if (root == NULL)
         return fail(c, GENOME_FORMAT_ERROR);
     bool ok = true;
@@ -137,7 +140,6 @@ static bool decode_json(struct genome_call *c)
             ok = take_member(c, name, json_object_iter_value(at));
         }
     }
-    json_decref(root); /* wiped, as all of jansson's memory: http/json.c */
     return ok || fail(c, GENOME_FORMAT_ERROR);
 }
 

@@ -1,8 +1,10 @@
 /*
- * A world for the engine: a real store in a folder of its own, a real vault, a clock set by hand, seeded chance, two shops, and acquirer links that the test plays.
+ * A world for the engine: a real store in a folder of its own, a real vault, a clock set by hand,
+ * seeded chance, two shops, and acquirer links that the test plays.
  *
- * A test asks (a command), steps, and gives the events of the links for the next step. What leaves the engine is held against the law of the house at the
- * moment it leaves: a message or a reply must be found in the database by another connection. When a test ends, every row is proved.
+ * A test asks (a command), steps, and gives the events of the links for the next step. What leaves
+ * the engine is held against the law of the house at the moment it leaves: a message or a reply
+ * must be found in the database by another connection. When a test ends, every row is proved.
  */
 #ifndef TURNPIKE_TESTS_ENGINE_WORLD_H
 #define TURNPIKE_TESTS_ENGINE_WORLD_H
@@ -83,6 +85,7 @@ struct world {
     struct sent **sent;
     size_t n_sent, room;
     int flushes, unflushed;
+    bool ending; /* the engine is letting go */
     struct acquirer_event events[EVENTS_PER_STEP];
     size_t n_events;
     struct wish *wishes;
@@ -90,6 +93,22 @@ struct world {
     struct arena arena, inner, page; /* rows for the test; for checks */
     char why[256];
 };
+
+/*
+ * Nobody pulls the plug here, and a sync that takes its time proves nothing: these stand before the
+ * C library's.
+ */
+int fsync(int fd)
+{
+    (void)fd;
+    return 0;
+}
+
+int fdatasync(int fd)
+{
+    (void)fd;
+    return 0;
+}
 
 static inline struct world *world_of(void **state)
 {
@@ -364,7 +383,10 @@ static inline void engine_start(struct world *w)
         fail_msg("%s", w->why);
 }
 
-/* The process dies: what links and merchants waited for is forgotten, the rows stay. Nothing has been looked at yet when this returns. */
+/*
+ * The process dies: what links and merchants waited for is forgotten, the rows stay. Nothing has
+ * been looked at yet when this returns.
+ */
 static inline void crash_and_start(struct world *w)
 {
     engine_free(w->engine);
@@ -386,7 +408,7 @@ static inline void wish_done(struct command *c)
     assert_int_equal(++i->told, 1);
     assert_memory_equal(&c->card, &nothing, sizeof nothing);
     assert_int_not_equal(c->reply.outcome, OUT_NONE);
-    assert_true(c->reply.at_ms == clock_now_ms(&w->clock));
+    assert_true(w->ending || c->reply.at_ms == clock_now_ms(&w->clock));
     if (!c->reply.recorded)
         return;
     arena_reset(&w->inner);
@@ -531,7 +553,7 @@ static inline void assert_refused(struct world *w, struct wish *i, enum outcome 
     assert_int_equal(w->n_sent, messages);
 }
 
-/* The host answers all that is owed, and time runs on until the engine wants nothing within a day. */
+/* The host answers all that is owed, and time runs on until nothing is wanted within a day. */
 static inline void settle(struct world *w, const char *de39)
 {
     for (int turn = 0; turn < 100000; turn++) {
@@ -569,7 +591,7 @@ static inline void prove_operation(
     for (size_t i = 0; i < n; i++) {
         assert_int_equal(entries[i].currency, o->currency);
         assert_int_equal(entries[i].seq, i + 1);
-        assert_true(entries[i].account >= 1 && entries[i].account < ACCOUNTS);
+        assert_true((int)entries[i].account >= 1 && (int)entries[i].account < ACCOUNTS);
         total += entries[i].amount_minor;
         sums[entries[i].account] += entries[i].amount_minor;
     }
@@ -624,7 +646,7 @@ static inline void prove(struct world *w)
                                " o.merchant_id = e.merchant_id AND o.id = e.operation_id"
                                " WHERE o.id IS NULL"),
         0);
-    /* Something open has somebody who will look at it again: the host, a reversal, or a timer's row. */
+    /* What is in doubt is being reversed. */
     assert_int_equal(number(w, "SELECT count(*) FROM operation d WHERE state = 4 AND NOT EXISTS"
                                " (SELECT 1 FROM operation r WHERE r.merchant_id = d.merchant_id"
                                " AND r.parent_id = d.id AND r.kind = 6 AND r.state = 1)"),
@@ -687,7 +709,6 @@ static inline struct world *world_new(void)
     w->rng = rng_seeded(20261121);
     w->real = store_open(w->url, STORE_WRITE, w->why, sizeof w->why);
     assert_non_null(w->real);
-    execute(w, "PRAGMA synchronous = OFF"); /* nobody pulls the plug here */
     w->reader = store_open(w->url, STORE_READ, w->why, sizeof w->why);
     assert_non_null(w->reader);
     w->weak = (struct weak_store) { .base = { &weak_operations }, .real = w->real };
@@ -733,13 +754,12 @@ static inline int world_set_up(void **state)
 static inline int world_tear_down(void **state)
 {
     struct world *w = *state;
-    if (w->engine != NULL)
-        engine_let_go(w->engine);
+    w->ending = true;
+    engine_let_go(w->engine);
     for (struct wish *i = w->wishes; i != NULL; i = i->next)
         assert_int_equal(i->told + (i->lost ? 1 : 0), 1);
     prove(w);
-    if (w->engine != NULL)
-        assert_int_equal(engine_waiting(w->engine), 0);
+    assert_int_equal(engine_waiting(w->engine), 0);
     engine_free(w->engine);
     merchant_release(w->book, w->shop);
     merchant_release(w->book, w->other);

@@ -6,6 +6,7 @@
 #include "wire.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 enum { MANY = 1000, RESPONSE_MAX = 100 * 1000 };
@@ -109,25 +110,41 @@ static enum http_result resumed_early(void *context, struct http_request *r)
     return HTTP_WAIT;
 }
 
-/* Resumed while the handler returns, a little sooner or later. */
+/* Resumed by a thread of its own, mostly after the handler has returned. */
 static _Atomic int n_racers;
-
-static void *resume_soon(void *request)
-{
-    for (volatile unsigned i = 0; i < ((uintptr_t)request >> 4) % 5000; i++)
-        continue;
-    http_resume(request);
-    return NULL;
-}
 
 static enum http_result raced(void *context, struct http_request *r)
 {
     (void)context;
     atomic_fetch_add(&n_racers, 1);
     pthread_t other;
-    assert_int_equal(pthread_create(&other, NULL, resume_soon, r), 0);
+    assert_int_equal(pthread_create(&other, NULL, resume_it, r), 0);
     assert_int_equal(pthread_detach(other), 0);
     return HTTP_WAIT;
+}
+
+/* Resumed by a thread that lies in wait, a little later each time: before, while and after the handler
+ * returns and the connection is suspended. */
+static _Atomic(struct http_request *) prey;
+
+static enum http_result hunted(void *context, struct http_request *r)
+{
+    (void)context;
+    atomic_store(&prey, r);
+    return HTTP_WAIT;
+}
+
+static void *hunt(void *rounds)
+{
+    for (unsigned i = 0; i < *(const unsigned *)rounds; i++) {
+        struct http_request *r;
+        while ((r = atomic_exchange(&prey, NULL)) == NULL)
+            (void)sched_yield();
+        for (volatile unsigned later = 0; later < i % 200 * 10; later++)
+            continue;
+        http_resume(r);
+    }
+    return NULL;
 }
 
 static char any[] = "any", get[] = "get", post[] = "post", under[] = "under", deep[] = "deep";
@@ -146,6 +163,7 @@ static const struct http_route routes[] = {
     { "/wait", HTTP_GET | HTTP_POST, hold, tell_query, NULL },
     { "/early", HTTP_GET | HTTP_POST, resumed_early, tell_query, NULL },
     { "/raced", HTTP_GET, raced, tell_query, NULL },
+    { "/hunted", HTTP_GET, hunted, tell_query, NULL },
 };
 
 static int start(void **state)
@@ -434,10 +452,13 @@ static void a_request_may_be_resumed_before_its_handler_returns(void **state)
 static void resume_may_race_with_the_handlers_return(void **state)
 {
     (void)state;
-    for (int i = 0; i < 500; i++)
-        assert_answer("/raced?c", 200, "waited c ");
-    assert_int_equal(atomic_load(&n_racers), 500);
-    assert_int_equal(atomic_load(&resumed_calls), 500);
+    unsigned rounds = 5000;
+    pthread_t hunter;
+    assert_int_equal(pthread_create(&hunter, NULL, hunt, &rounds), 0);
+    for (unsigned i = 0; i < rounds; i++)
+        assert_answer("/hunted?c", 200, "waited c ");
+    assert_int_equal(pthread_join(hunter, NULL), 0);
+    assert_int_equal(atomic_load(&resumed_calls), rounds);
 }
 
 static void *resume_backwards(void *nothing)

@@ -1,5 +1,6 @@
 /*
- * What the tests of the store share: a database in a folder of its own, random rows, and a second connection that speaks plain SQL.
+ * What the tests of the store share: a database in a folder of its own, random rows, and a second
+ * connection that speaks plain SQL.
  */
 #ifndef TURNPIKE_TESTS_STORE_HELPER_H
 #define TURNPIKE_TESTS_STORE_HELPER_H

@@ -261,10 +261,12 @@ static void a_load_that_the_arena_cannot_hold_fails_and_the_next_one_works(void 
 
 /* ---- a full disk, and a lock that is held for ever ---- */
 
-/* No file may grow past what it is now: writes break with EFBIG, as on a file system that has no room for them. */
-static void limit_files(struct place *p, rlim_t bytes, struct rlimit *before)
+/*
+ * No file may grow past what it is now: writes break with EFBIG, as on a file system that has no
+ * room for them.
+ */
+static void limit_files(rlim_t bytes, struct rlimit *before)
 {
-    (void)p;
     assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
     assert_int_equal(getrlimit(RLIMIT_FSIZE, before), 0);
     struct rlimit limit = { bytes, before->rlim_max };
@@ -280,7 +282,7 @@ static void a_full_disk_is_told_apart_and_the_next_commit_works_when_there_is_ro
     (void)snprintf(log, sizeof log, "%s-wal", p->path);
     assert_int_equal(add_operation(p, new_operation(p, 1, 1)), STORE_OK);
     assert_int_equal(stat(log, &st), 0);
-    limit_files(p, (rlim_t)st.st_size + 4096, &before);
+    limit_files((rlim_t)st.st_size + 4096, &before);
     enum store_result first = add_operation(p, new_operation(p, 1, 2));
     enum store_result second = store_set(p->store, "x", 1);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
@@ -299,7 +301,7 @@ static void a_checkpoint_without_room_for_the_database_says_full(void **state)
     int64_t bytes;
     for (int64_t id = 1; id <= 50; id++)
         assert_int_equal(add_operation(p, new_operation(p, 1, id)), STORE_OK);
-    limit_files(p, 4096, &before);
+    limit_files(4096, &before);
     enum store_result background = store_checkpoint(p->store, true, &bytes);
     enum store_result foreground = store_checkpoint(p->store, false, &bytes);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);

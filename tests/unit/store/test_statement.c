@@ -82,7 +82,7 @@ static void parameters_are_numbered_in_the_order_of_their_first_use(void **state
         statement_text(&statements[i], "INSERT INTO", 3, &text);
         assert_int_equal(sqlite3_prepare_v2(db, text.p, (int)text.n, &st, NULL), SQLITE_OK);
         for (int n = 1; n <= sqlite3_bind_parameter_count(st); n++) {
-            char name[8];
+            char name[16];
             (void)snprintf(name, sizeof name, "$%d", n);
             assert_string_equal(sqlite3_bind_parameter_name(st, n), name);
         }

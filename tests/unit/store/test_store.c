@@ -276,6 +276,24 @@ static void a_used_unique_id_conflicts_and_nothing_of_the_batch_is_written(void 
     assert_int_equal(store_commit(p->store, &c), STORE_OK);
 }
 
+static void a_conflict_anywhere_in_a_large_batch_undoes_all_of_it(void **state)
+{
+    struct place *p = *state;
+    enum { N = 20 };
+    for (int at = 1; at < N; at++) {
+        struct operation_row *batch[N];
+        char ids[N][24];
+        for (int i = 0; i < N; i++) {
+            batch[i] = new_operation(p, 1, 100 + i);
+            (void)snprintf(ids[i], sizeof ids[i], "order-%06d", i == at ? 0 : i);
+            batch[i]->unique_id = str_of(ids[i]);
+        }
+        struct store_changes c = { .new_operations = batch, .n_new_operations = N };
+        assert_int_equal(store_commit(p->store, &c), STORE_CONFLICT);
+        assert_int_equal(sql_number(p, "SELECT count(*) FROM operation"), 0);
+    }
+}
+
 static void a_used_key_conflicts_in_every_table(void **state)
 {
     struct place *p = *state;
@@ -655,25 +673,36 @@ static void a_commit_waits_for_a_short_write_of_another(void **state)
 
 /* ---- checkpoints ---- */
 
-static void checkpoints_move_the_log_and_let_it_start_anew(void **state)
+static int64_t log_size(struct place *p)
+{
+    char log[300];
+    struct stat st;
+    (void)snprintf(log, sizeof log, "%s-wal", p->path);
+    assert_int_equal(stat(log, &st), 0);
+    return st.st_size;
+}
+
+static void after_a_checkpoint_the_log_starts_anew(void **state)
 {
     struct place *p = *state;
-    int64_t background_bytes, bytes;
-    struct store *checkpointer = store_open(p->url, STORE_WRITE, p->why, sizeof p->why);
-    assert_non_null(checkpointer);
-    for (int64_t id = 1; id <= 50; id++)
-        assert_int_equal(add_operation(p, new_operation(p, 1, id)), STORE_OK);
-    assert_int_equal(store_checkpoint(checkpointer, true, &background_bytes), STORE_OK);
-    assert_true(background_bytes > 50 * 4096);
-    assert_int_equal(store_checkpoint(p->store, false, &bytes), STORE_OK);
-    assert_int_equal(bytes, 0);
-    assert_int_equal(add_operation(p, new_operation(p, 1, 51)), STORE_OK);
-    assert_int_equal(store_checkpoint(checkpointer, true, &bytes), STORE_OK);
-    assert_true(bytes > 0 && bytes < background_bytes);
-    assert_non_null(get_operation(p, 1, 50));
-    assert_non_null(get_operation(p, 1, 51));
-    assert_true(store_bytes(p->store) >= background_bytes);
-    store_close(checkpointer);
+    struct store *keeper = store_open(p->url, STORE_WRITE, p->why, sizeof p->why);
+    assert_non_null(keeper);
+    for (int64_t round = 0; round < 2; round++) {
+        int64_t bytes = -1, first = 1 + 100 * round, full;
+        for (int64_t id = first; id < first + 50; id++)
+            assert_int_equal(add_operation(p, new_operation(p, 1, id)), STORE_OK);
+        full = log_size(p);
+        assert_true(full > 50 * 4096);
+        assert_int_equal(
+            store_checkpoint(round == 0 ? keeper : p->store, round == 0, &bytes), STORE_OK);
+        assert_int_equal(bytes, 0);
+        assert_true(store_bytes(p->store) > full);
+        assert_int_equal(add_operation(p, new_operation(p, 1, first + 50)), STORE_OK);
+        assert_int_equal(log_size(p), full);
+        assert_non_null(get_operation(p, 1, first));
+        assert_non_null(get_operation(p, 1, first + 50));
+    }
+    store_close(keeper);
 }
 
 static void a_reader_in_the_way_makes_no_checkpoint_fail(void **state)
@@ -714,6 +743,7 @@ int main(void)
         EACH(an_operation_is_found_by_its_merchants_own_id_and_no_other_merchants),
         EACH(operations_without_an_id_of_the_merchant_do_not_conflict),
         EACH(a_used_unique_id_conflicts_and_nothing_of_the_batch_is_written),
+        EACH(a_conflict_anywhere_in_a_large_batch_undoes_all_of_it),
         EACH(a_used_key_conflicts_in_every_table),
         EACH(pending_are_sent_and_in_doubt_operations_in_key_order_page_by_page),
         EACH(an_answered_operation_is_no_longer_pending),
@@ -729,7 +759,7 @@ int main(void)
         EACH(a_reader_sees_a_commit_at_once_and_cannot_be_used_to_write),
         EACH(a_second_writer_may_write_between_two_commits),
         EACH(a_commit_waits_for_a_short_write_of_another),
-        EACH(checkpoints_move_the_log_and_let_it_start_anew),
+        EACH(after_a_checkpoint_the_log_starts_anew),
         EACH(a_reader_in_the_way_makes_no_checkpoint_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 
 #include "api/genome/genome_internal.h"
 #include "base/log.h"
+#include "http/json.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -247,10 +248,12 @@ static inline json_t *fake_post_text(const char *content_type, const char *body)
 
 static inline json_t *fake_post(const json_t *body)
 {
-    char *text = json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(15));
-    assert_non_null(text);
-    json_t *answer = fake_post_text("application/json", text);
-    free(text);
+    struct arena a;
+    arena_init(&a, 1 << 20);
+    struct str text = json_print(body, &a);
+    assert_non_null(text.p);
+    json_t *answer = fake_post_text("application/json", text.p);
+    arena_free(&a);
     return answer;
 }
 
