@@ -59,6 +59,17 @@ static bool fail(struct server *s, const char *sentence)
     return false;
 }
 
+/* As many descriptors as the system lets us have: connections are limited by the configuration. */
+static bool allow_connections(struct server *s)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return fail(s, "the limit of open files cannot be read");
+    files.rlim_cur = files.rlim_max;
+    return setrlimit(RLIMIT_NOFILE, &files) == 0 ||
+           fail(s, "the limit of open files cannot be raised");
+}
+
 /* Card numbers pass through this process: it leaves no core and cannot be attached to. */
 static bool harden(struct server *s)
 {
@@ -67,7 +78,7 @@ static bool harden(struct server *s)
         return fail(s, "libsodium does not start");
     if (setrlimit(RLIMIT_CORE, &none) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
         return fail(s, "core dumps cannot be switched off");
-    return true;
+    return allow_connections(s);
 }
 
 /* ---- parts, in the order of starting ---- */

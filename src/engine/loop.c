@@ -10,6 +10,12 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+/*
+ * After a step with work the next event is often only microseconds away (a host's answer, the next
+ * request of a batch): looking for it so long costs less than going to sleep and being woken.
+ */
+#define LINGER_NS INT64_C(30000)
+
 enum { READY_MAX = 64, EVENTS_ROOM = 1024, STEP_EVENTS = BATCH_EVENTS / 2 };
 
 struct loop {
@@ -24,6 +30,7 @@ struct loop {
     void *call_self;
     struct acquirer_event *events; /* gathered for the next steps */
     size_t n_events, room;
+    bool worked; /* the last step had something to do */
 };
 
 /* Producers call this after a push. The flag is read after the push and written before the last look at the queue, so
@@ -198,12 +205,32 @@ static unsigned what_is_ready(uint32_t events)
            ((events & (EPOLLERR | EPOLLHUP)) != 0 ? LOOP_ERROR : 0u);
 }
 
+/* Looks without sleeping; producers see that the loop is awake and save their wake-up. */
+static int linger(struct loop *l, struct epoll_event ready[READY_MAX])
+{
+    int64_t until = clock_mono_ns() + LINGER_NS;
+    int n;
+    do
+        n = epoll_wait(l->epoll_fd, ready, READY_MAX, 0);
+    while (n == 0 && time_left(l) != 0 && clock_mono_ns() < until);
+    return n;
+}
+
+static int wait_for_events(struct loop *l, struct epoll_event ready[READY_MAX])
+{
+    int n = l->worked ? linger(l, ready) : 0;
+    if (n != 0)
+        return n;
+    atomic_store(&l->asleep, true);
+    n = epoll_wait(l->epoll_fd, ready, READY_MAX, time_left(l));
+    atomic_store(&l->asleep, false);
+    return n;
+}
+
 static void wait_and_gather(struct loop *l)
 {
     struct epoll_event ready[READY_MAX];
-    atomic_store(&l->asleep, true);
-    int n = epoll_wait(l->epoll_fd, ready, READY_MAX, time_left(l));
-    atomic_store(&l->asleep, false);
+    int n = wait_for_events(l, ready);
     if (n < 0 && errno != EINTR)
         log_event(LOG_ERROR, "loop.wait", "errno=%d", errno);
     for (int i = 0; i < n; i++) {
@@ -222,6 +249,7 @@ static void step(struct loop *l)
     memcpy(batch, l->events, n * sizeof *batch);
     memmove(l->events, l->events + n, (l->n_events - n) * sizeof *l->events);
     l->n_events -= n;
+    l->worked = n > 0 || engine_has_work(l->engine);
     engine_step(l->engine, batch, n);
 }
 
