@@ -25,6 +25,9 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session", name="session_folder")
 def temporary_session_folder():
+    from turnpike import BINARY
+    if not os.access(BINARY, os.X_OK):
+        pytest.exit(f"there is no {BINARY}: build it, or name another in TURNPIKE")
     folder = pathlib.Path(tempfile.mkdtemp(prefix="turnpike-test-"))
     yield folder
     if os.environ.get("TURNPIKE_KEEP"):

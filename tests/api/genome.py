@@ -204,8 +204,9 @@ _cards = random.Random()
 
 
 def fresh_card():
-    """A Visa card that nobody has used, of no test list: approved."""
-    return {**CARD, "card_number": luhn(f"47174{_cards.randrange(10**10):010d}")}
+    """A Visa card that nobody has used, of no list: approved by the sandbox."""
+    number = luhn(f"47174{_cards.randrange(10**10):010d}")
+    return {**CARD, "card_number": number, "card_exp_year": "2049"}
 
 
 # ---- response codes: value and message ----

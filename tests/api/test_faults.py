@@ -405,7 +405,9 @@ def test_with_a_full_disk_payments_are_refused_and_go_on_when_there_is_room(smal
     shop = small_disk.shop()
     before = succeeded(shop.sale())
     small_disk.disk.fill()
-    answers = [shop.sale() for _ in range(100)]
+    answers = []
+    while [a["code"] for a in answers[-5:]] != [2] * 5 and len(answers) < 200:
+        answers.append(shop.sale())
     # For a while there may be room in files that are already there: then some are paid, and some
     # lose the host's answer.
     assert {a["code"] for a in answers} <= {0, 2, 3109}

@@ -62,10 +62,12 @@ def test_a_check_answers_the_transactions(shop):
     assert_common(answer, 0)
     assert answer["message"] == "Transaction processed successfully"
     assert [list(element) for element in answer["transactions"]] == [ELEMENT_KEYS]
-    assert answer["transactions"][0] == {
+    element = answer["transactions"][0]
+    assert abs(element.pop("timestamp") - sale["timestamp"]) <= 1  # of its beginning, of its end
+    assert element == {
         "reference": sale["reference"], "transaction_unique_id": sale["transaction_unique_id"],
         "transaction_type": "SALE", "status": "SUCCESS", "code": 0, "message": "SUCCESS",
-        "token": sale["token"], "timestamp": sale["timestamp"], "authcode": sale["authcode"]}
+        "token": sale["token"], "authcode": sale["authcode"]}
 
 
 def test_a_decline_has_the_shape_of_a_success(shop):
@@ -149,9 +151,8 @@ def test_tokenize_does_not_use_up_an_id(shop):
     succeeded(shop.sale(transaction_unique_id=used))
 
 
-def test_a_token_in_capitals_is_the_same_36_characters_or_unknown(shop):
+def test_a_token_that_nobody_has_is_unknown(shop):
     token = succeeded(shop.tokenize())["token"]
-    assert shop.sale(token=token.upper())["code"] in (0, 3002)
     for wrong in (token[:-1] + ("0" if token[-1] != "0" else "1"), token.replace("-", "0"),
                   token[1:] + " ", "0" * 36, "-" * 36, "\u0416" * 36):
         answer = shop.sale(token=wrong)

@@ -331,7 +331,7 @@ def test_more_than_the_link_takes_and_what_it_does_not_take(session_folder, temp
         assert_erroneous(shop.sale(currency="USD"), 2005, "demo_merchant")
         assert_erroneous(
             shop.sale(token=succeeded(shop.tokenize(**MASTERCARD))["token"]), 2005, "demo_merchant")
-        host.faults(delay_ms=1000)
+        host.faults(delay_ms=1500)
         with concurrent.futures.ThreadPoolExecutor() as pool:
             first = pool.submit(shop.sale, transaction_unique_id="the-first-one")
             assert wait_until(lambda: shop.check(
@@ -408,7 +408,7 @@ def test_one_operation_at_a_time(movable):
     """While a settlement or a refund is under way, another move must wait: 3021."""
     shop = movable.shop()
     auth, sale = succeeded(shop.auth()), succeeded(shop.sale())
-    movable.faults(delay_ms=1000)
+    movable.faults(delay_ms=1500)
     with concurrent.futures.ThreadPoolExecutor() as pool:
         settle = pool.submit(shop.settle, auth["reference"])
         refund = pool.submit(shop.refund, sale["reference"])
@@ -429,7 +429,7 @@ def test_one_operation_at_a_time(movable):
 
 def test_an_id_is_used_while_its_payment_is_under_way(movable):
     shop = movable.shop()
-    movable.faults(delay_ms=1000)
+    movable.faults(delay_ms=1500)
     sent = request(shop, "SALE", card_holder="ANN LEE")
     with concurrent.futures.ThreadPoolExecutor() as pool:
         first = pool.submit(shop.send, sent)
@@ -438,12 +438,11 @@ def test_an_id_is_used_while_its_payment_is_under_way(movable):
         element = shop.check(**by_id)["transactions"][0]
         assert (element["status"], element["code"], element["message"]) == (
             "PROCESSING", 11, CODES[11][0])
-        began = time.monotonic()
         assert_erroneous(shop.send(sent), 3001, "demo_merchant")
         assert_erroneous(shop.auth(**by_id), 3001, "demo_merchant")
-        assert time.monotonic() - began < 0.9
-        for move, code in ((shop.void, 3004), (shop.refund, 3021)):
-            assert move(element["reference"])["code"] in (code, 3021)
+        assert_erroneous(shop.refund(element["reference"]), 3021, "demo_merchant")
+        assert_erroneous(shop.void(element["reference"]), 3004, "demo_merchant")
+        assert not first.done()
         answer = first.result()
     movable.faults()
     assert_recorded(succeeded(answer), sent)

@@ -146,7 +146,7 @@ def test_an_array_an_object_and_a_boolean_are_no_text(shop, form, rule):
         assert reason == "Argument `value` must be string"
 
 
-def only_following(form, rule, value):
+def has_a_code_of_its_own(form, rule, value):
     """Zero is an amount; SETTLE and REFUND have a code of their own for it."""
     return rule.kind == "amount" and form in FOLLOWING and float(value) == 0
 
@@ -156,7 +156,7 @@ def test_values_of_the_right_kind_are_accepted(shop, form, rule):
     for value in RIGHT[rule.kind]:
         fits = rule.longest is None or rule.kind != "text" or len(value) <= rule.longest
         own_form = rule.field in ("token", "reference", "mid_reference", "transaction_unique_id")
-        if fits and not (own_form and rule.kind == "text") and not only_following(
+        if fits and not (own_form and rule.kind == "text") and not has_a_code_of_its_own(
                 form, rule, value):
             assert_passed(shop, form, rule, value)
 

@@ -1,5 +1,6 @@
 /*
- * Messages: what each operation says to the host, and by which data it names the one before it (spec/iso8583.md §6).
+ * Messages: what each operation says to the host, and by which data it names the one before it
+ * (spec/iso8583.md §6).
  */
 #include "engine/command.h"
 #include "engine/decision.h"

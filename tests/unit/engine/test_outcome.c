@@ -1,5 +1,6 @@
 /*
- * Outcomes and response codes: numbers that are stored never move, and DE 39 means what the specification says.
+ * Outcomes and response codes: numbers that are stored never move, and DE 39 means what the
+ * specification says.
  */
 #include "engine/outcome.h"
 

@@ -1,5 +1,6 @@
 /*
- * The working set: one row however many keys find it, one load for all keys, and what changed is what is written.
+ * The working set: one row however many keys find it, one load for all keys, and what changed is
+ * what is written.
  */
 #include "base/log.h"
 #include "engine/workset.h"
