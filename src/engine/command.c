@@ -174,6 +174,10 @@ static void card_renew(struct decision *d, const struct command *c, struct card_
 
 static void decide_tokenize(struct decision *d, struct command *c)
 {
+    if (c->refuse != OUT_NONE) {
+        reply_now(d, c, c->refuse);
+        return;
+    }
     struct card_row *card = card_find(d, c);
     if (card != NULL)
         card_renew(d, c, card);
@@ -231,35 +235,43 @@ static void open_payment(
     wait_for(d, c, operation_start(d, &o, link));
 }
 
-static void decide_opening(struct decision *d, struct command *c)
+/* What speaks against it besides card and route; card is NULL when it is a new one. */
+static enum outcome check_opening(const struct command *c, const struct card_row *card)
 {
     enum outcome outcome = check_limits(c);
+    if (outcome == OUT_NONE && card == NULL && c->has_token)
+        outcome = OUT_UNKNOWN_TOKEN;
+    if (outcome == OUT_NONE)
+        outcome = c->refuse;
+    if (outcome == OUT_NONE && c->merchant->limits.three_ds == THREE_DS_REQUIRED)
+        outcome = OUT_THREE_DS_REQUIRED;
+    return outcome;
+}
+
+static void decide_opening(struct decision *d, struct command *c)
+{
+    struct card_row *card = card_find(d, c);
+    enum outcome outcome = check_opening(c, card);
     if (outcome != OUT_NONE) {
         reply_now(d, c, outcome);
         return;
     }
-    struct card_row *card = card_find(d, c);
-    if (card == NULL && c->has_token) {
-        reply_now(d, c, OUT_UNKNOWN_TOKEN);
-        return;
-    }
     uint8_t brand = card != NULL ? card->brand : (uint8_t)brand_of(str_of(c->card.pan));
-    if (!brand_allowed(&c->merchant->limits, brand)) {
-        reply_now(d, c, OUT_BRAND_NOT_ALLOWED);
-        return;
-    }
     int link = route_pick(d->port, brand, c->currency->numeric, c->merchant->row.id);
-    if (route_outcome(link) != OUT_NONE) {
-        reply_now(d, c, route_outcome(link));
+    outcome =
+        brand_allowed(&c->merchant->limits, brand) ? route_outcome(link) : OUT_BRAND_NOT_ALLOWED;
+    if (outcome != OUT_NONE) {
+        reply_now(d, c, outcome);
         return;
     }
     if (card != NULL)
         card_renew(d, c, card);
-    else if ((card = card_create(d, c)) == NULL) {
+    else
+        card = card_create(d, c);
+    if (card != NULL)
+        open_payment(d, c, card, link);
+    else
         reply_now(d, c, OUT_INTERNAL);
-        return;
-    }
-    open_payment(d, c, card, link);
 }
 
 /* ---- following a payment up ---- */
@@ -325,24 +337,27 @@ static enum outcome amount_fits(const struct command *c, const struct payment_ro
         return OUT_NONE;
     if (c->currency->numeric != p->currency)
         return OUT_CURRENCY_MISMATCH;
-    if (c->amount_minor <= 0)
-        return OUT_AMOUNT_NOT_ALLOWED;
     if (c->kind == CMD_CAPTURE)
-        return c->amount_minor <= p->authorized_minor ? OUT_NONE : OUT_CAPTURE_TOO_LARGE;
+        return c->amount_minor > 0 && c->amount_minor <= p->authorized_minor
+                   ? OUT_NONE
+                   : OUT_CAPTURE_TOO_LARGE;
     if (c->single_refund && p->refunded_minor > 0)
         return OUT_ALREADY_REFUNDED;
-    return c->amount_minor <= p->captured_minor - p->refunded_minor ? OUT_NONE
-                                                                    : OUT_REFUND_TOO_LARGE;
+    int64_t left = p->captured_minor - p->refunded_minor;
+    return c->amount_minor > 0 && c->amount_minor <= left ? OUT_NONE : OUT_REFUND_TOO_LARGE;
 }
 
 /*
- * The window ends a hold for capture and void, whether the automatic void has come already or not.
+ * The window ends a hold for capture and void, whether the automatic void has come already or not. A
+ * hold that the merchant gave back in time is voided and nothing else.
  */
 static bool window_closed(
     const struct decision *d, const struct command *c, const struct payment_row *p)
 {
-    return (c->kind == CMD_CAPTURE || c->kind == CMD_VOID) && p->expires_ms != 0 &&
-           d->now_ms >= p->expires_ms && (p->state == PAY_AUTHORIZED || p->state == PAY_VOIDED);
+    if ((c->kind != CMD_CAPTURE && c->kind != CMD_VOID) || p->expires_ms == 0)
+        return false;
+    return (p->state == PAY_AUTHORIZED && d->now_ms >= p->expires_ms) ||
+           (p->state == PAY_VOIDED && p->updated_ms >= p->expires_ms);
 }
 
 static enum outcome check_follow_up(struct decision *d, const struct command *c,
@@ -355,7 +370,7 @@ static enum outcome check_follow_up(struct decision *d, const struct command *c,
         outcome = follow_up_allowed(c, p);
     if (outcome == OUT_NONE)
         outcome = amount_fits(c, p);
-    return outcome;
+    return outcome == OUT_NONE ? c->refuse : outcome;
 }
 
 static void move(struct decision *d, struct payment_row *p, enum payment_event ev)

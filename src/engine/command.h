@@ -62,7 +62,9 @@ struct command {
 
     const struct country *country; /* the payer's, NULL when unknown */
     struct str ip;                 /* the payer's, text; empty when unknown */
-    struct str facts;              /* JSON text kept with the operation; never card data */
+    /* OUT_NONE, or how it is answered once id, reference and token have been looked at. */
+    enum outcome refuse;
+    struct str facts; /* JSON text kept with the operation; never card data */
 
     uint8_t fingerprint[16]; /* the engine's own, made by engine_submit */
     struct reply reply;

@@ -31,8 +31,8 @@
     X(ALREADY_REFUNDED,       22, "the payment was refunded before")                             \
     X(NOT_CAPTURED,           23, "nothing is captured yet: void instead of refund")             \
     X(WINDOW_CLOSED,          24, "the authorization window has ended")                          \
-    X(CAPTURE_TOO_LARGE,      25, "more than what is held")                                      \
-    X(REFUND_TOO_LARGE,       26, "more than what is left of the captured amount")               \
+    X(CAPTURE_TOO_LARGE,      25, "nothing, or more than what is held")                         \
+    X(REFUND_TOO_LARGE,       26, "nothing, or more than what is left of the captured amount")  \
     X(CURRENCY_MISMATCH,      27, "not the currency of the payment")                             \
     X(VOID_NOT_POSSIBLE,      28, "no hold that could be given back")                            \
     X(REFUND_NOT_POSSIBLE,    29, "no payment that could be refunded")                           \
@@ -40,6 +40,9 @@
     X(PAYMENT_BUSY,           31, "another operation of this payment is not finished")           \
     X(OVERLOADED,             32, "too much is in flight")                                       \
     X(CARD_EXPIRED_BY_DATE,   33, "the expiry date has passed")                                  \
+    X(NO_THREE_DS,            34, "3-D Secure is not available to this merchant")                \
+    X(THREE_DS_REQUIRED,      35, "this merchant sells with 3-D Secure only")                    \
+    X(REFUSED_BY_FACE,        36, "the face refuses it and knows why")                           \
     /* the issuer or the acquirer refuses */                                                     \
     X(DECLINED,              100, "declined without a reason")                                   \
     X(INSUFFICIENT_FUNDS,    101, "insufficient funds")                                          \

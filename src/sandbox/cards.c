@@ -104,6 +104,11 @@ static const struct card_row rows[] = {
     { CARDS_BISYS, .pans = "4000000000000002",  .expiry = "!2101", .de39 = "54" },
     { CARDS_BISYS, .pans = bisys_cards, .de39 = "00" },
 
+    /* Genome in test mode takes any year from 2020 on with any card. */
+    { CARDS_GENOME, .expiry = "<2001", .de39 = "54" },
+    { CARDS_GENOME, .test = TEST_SELECTOR },
+    { CARDS_GENOME, .de39 = "00" },
+
     { CARDS_ALL, .test = TEST_EXPIRED, .de39 = "54" },
     { CARDS_ALL, .test = TEST_SELECTOR },
 

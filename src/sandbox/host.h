@@ -80,7 +80,7 @@ enum { HOST_LATE_MS = 35000 };
 
 struct host_faults {
     enum host_fault_kind kind;
-    int64_t count;      /* for the next count card messages; -1: all */
+    int64_t count;      /* for the next count card messages; -1, and SIGN_OFF: all */
     uint32_t mti_class; /* only messages of this class: 1, 2, 4; 0: all of them (network management
                            is never hit but by SIGN_OFF) */
     int64_t delay_ms;   /* delays every card answer, whatever the kind */

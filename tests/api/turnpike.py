@@ -337,8 +337,8 @@ class Gateway(Program):
 
     @staticmethod
     def see_merchants():
-        """The server looks at merchants once a second."""
-        time.sleep(1.6)
+        """Waits until a change of merchants is known to the server: it looks once a second."""
+        time.sleep(2)
 
 
 def cli(*words, stdin="", **more):

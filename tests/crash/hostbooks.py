@@ -40,6 +40,7 @@ class HostBooks:
         self._lines[key] = {"effect": line["effect"], "payment": payment, "amount": line["kept"]}
 
     def _original(self, line):
+        assert line["orig"][:31] in self._lines, f"of no message that moved money: {line}"
         return self._lines[line["orig"][:31]]
 
     def _nothing(self, line):

@@ -163,6 +163,9 @@ static const struct {
     { OUT_PAYMENT_BUSY,         3021 },
     { OUT_OVERLOADED,           1003 },
     { OUT_CARD_EXPIRED_BY_DATE, 3105 },
+    { OUT_NO_THREE_DS,          3012 },
+    { OUT_THREE_DS_REQUIRED,    3013 },
+    { OUT_REFUSED_BY_FACE,      3000 }, /* never seen: the face has a code of its own then */
     { OUT_DECLINED,             3100 },
     { OUT_INSUFFICIENT_FUNDS,   3101 },
     { OUT_LOST_OR_STOLEN,       3102 },

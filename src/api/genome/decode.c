@@ -14,19 +14,13 @@
 #include <assert.h>
 #include <string.h>
 
-/*
- * References of 3-D Secure are read already; nothing makes them yet. The first row of a kind is the
- * one that is written.
- */
 static const struct {
     char prefix[3];
     enum operation_kind kind;
     const char *name;
 } references[] = {
     { "AT", OPK_AUTHORIZE, "AUTH" },
-    { "A3", OPK_AUTHORIZE, "AUTH3D" },
     { "SL", OPK_SALE, "SALE" },
-    { "S3", OPK_SALE, "SALE3D" },
     { "ST", OPK_CAPTURE, "SETTLE" },
     { "RF", OPK_REFUND, "REFUND" },
     { "VD", OPK_VOID, "VOID" },
@@ -38,8 +32,12 @@ static const struct {
 } commands[] = {
     { GT_AUTH, CMD_AUTHORIZE },
     { GT_AUTH_TOKEN, CMD_AUTHORIZE },
+    { GT_AUTH3D, CMD_AUTHORIZE },
+    { GT_AUTH3D_TOKEN, CMD_AUTHORIZE },
     { GT_SALE, CMD_SALE },
     { GT_SALE_TOKEN, CMD_SALE },
+    { GT_SALE3D, CMD_SALE },
+    { GT_SALE3D_TOKEN, CMD_SALE },
     { GT_SETTLE, CMD_CAPTURE },
     { GT_REFUND, CMD_REFUND },
     { GT_VOID, CMD_VOID },

@@ -41,7 +41,10 @@ static void add_number(struct buf *out, struct str opening, int64_t number)
 
 static int code_of(const struct genome_call *c)
 {
-    return c->submitted ? genome_code_of(c->command.reply.outcome) : c->code;
+    if (!c->submitted)
+        return c->code;
+    enum outcome outcome = c->command.reply.outcome;
+    return outcome == OUT_REFUSED_BY_FACE ? c->wanted_code : genome_code_of(outcome);
 }
 
 /* A code without a row can only be a fault of ours. */

@@ -538,16 +538,16 @@ static void judge_date(
     const struct genome_call *c, const struct genome_rule *r, struct str text, struct buf *why)
 {
     (void)c;
-    static const unsigned days[] = { 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
-    uint64_t year, month, day;
+    static const unsigned days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+    uint64_t year = 0, month = 1, day = 0;
     struct str rest = text, part[3] = { STR_EMPTY, STR_EMPTY, STR_EMPTY };
     for (size_t i = 0; i < 3; i++)
         (void)str_split(&rest, '-', &part[i]);
     bool ok = part[0].n == 4 && part[1].n == 2 && part[2].n == 2 &&
               str_to_u64(part[0], 9999, &year) && str_to_u64(part[1], 12, &month) &&
-              str_to_u64(part[2], 31, &day) && year >= 1900 && month >= 1 && day >= 1 &&
-              day <= days[month - 1];
-    if (!ok)
+              str_to_u64(part[2], 31, &day) && year >= 1900 && month >= 1 && day >= 1;
+    bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    if (!ok || day > days[month - 1] + (leap && month == 2))
         did_not_pass(r, why);
 }
 

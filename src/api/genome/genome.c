@@ -253,34 +253,26 @@ static int wanted_code(const struct genome_call *c)
     return (int)code;
 }
 
-static int refusal(const struct genome_call *c)
+/* What the engine is to answer once it has found nothing wrong with id, reference and token. */
+static enum outcome refusal(struct genome_call *c)
 {
-    if (!c->merchant->row.active)
-        return GENOME_MERCHANT_INACTIVE;
     if (wants_3d_secure(c))
-        return GENOME_NO_3D_SECURE;
+        return OUT_NO_THREE_DS;
     if (has_expired(c))
-        return GENOME_CARD_EXPIRED;
-    if (wanted_code(c) > GENOME_SUCCESS)
-        return wanted_code(c);
-    if (c->type == GT_SETTLE && c->command.amount_minor == 0)
-        return GENOME_WRONG_SETTLE_AMOUNT; /* to the engine 0 would mean all of it */
-    if (c->type == GT_REFUND && c->command.amount_minor == 0)
-        return GENOME_INCORRECT_AMOUNT;
-    return GENOME_SUCCESS;
+        return OUT_CARD_EXPIRED_BY_DATE;
+    c->wanted_code = wanted_code(c);
+    return c->wanted_code > GENOME_SUCCESS ? OUT_REFUSED_BY_FACE : OUT_NONE;
 }
 
-/*
- * Fills the command; false when the call is to be answered at once, with code. A merchant switched
- * off may still ask what became of its payments.
- */
+/* Fills the command; false when the call is to be answered at once, with code. */
 static bool admit(struct genome_call *c)
 {
     if (c->type == GT_CHECK)
         return true;
-    if (!genome_fill_command(c))
+    if (!genome_fill_command(c)) {
         c->code = GENOME_SYSTEM_ERROR;
-    else
-        c->code = refusal(c);
-    return c->code == GENOME_SUCCESS;
+        return false;
+    }
+    c->command.refuse = refusal(c);
+    return true;
 }

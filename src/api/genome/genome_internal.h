@@ -94,7 +94,8 @@ struct genome_call {
     struct login_check login;
 
     struct command command;
-    bool submitted; /* the engine's reply is the answer; otherwise code is */
+    bool submitted;  /* the engine's reply is the answer; otherwise code is */
+    int wanted_code; /* what "CODE n" asks for: the answer to OUT_REFUSED_BY_FACE */
     int code;
     struct str message; /* instead of the code's own text, when not empty */
 
@@ -115,13 +116,8 @@ enum {
     GENOME_INVALID_FIELDS = 1004,
     GENOME_UNSUPPORTED_VERSION = 1005,
     GENOME_WRONG_PASSWORD = 2001,
-    GENOME_MERCHANT_INACTIVE = 2003,
     GENOME_AMOUNT_RESTRICTED = 2007,
-    GENOME_NO_3D_SECURE = 3012,
     GENOME_NOTHING_TO_CHECK = 3014,
-    GENOME_WRONG_SETTLE_AMOUNT = 3016,
-    GENOME_INCORRECT_AMOUNT = 3022,
-    GENOME_CARD_EXPIRED = 3105,
 };
 
 struct genome_code {

@@ -345,7 +345,7 @@ static void trace_numbers_that_make_no_sense_begin_anew(void **state)
     }
 }
 
-/* Round the whole block, with a restart at every place where a reservation may just have been made. */
+/* Several blocks of reserved numbers, over the largest one and over a restart. */
 static void a_long_day_of_sales_uses_every_trace_number_once(void **state)
 {
     enum { BATCHES = 48 };

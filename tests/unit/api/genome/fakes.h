@@ -111,6 +111,10 @@ void engine_submit(struct engine *e, struct command *c)
     assert_true(c->facts.n < sizeof fake.facts_seen);
     (void)str_copy(fake.facts_seen, sizeof fake.facts_seen, c->facts);
     c->reply = fake.reply;
+    if (!c->merchant->row.active)
+        c->reply = (struct reply) { .outcome = OUT_MERCHANT_INACTIVE };
+    else if (c->refuse != OUT_NONE)
+        c->reply = (struct reply) { .outcome = c->refuse };
     sodium_memzero(&c->card, sizeof c->card);
     if (fake.reply_at_once)
         c->done(c);
