@@ -248,7 +248,7 @@ static void remove_folder(const char *path)
     if (dir == NULL)
         return;
     for (struct dirent *f = readdir(dir); f != NULL; f = readdir(dir)) {
-        char file[512];
+        char file[1024];
         (void)snprintf(file, sizeof file, "%s/%s", path, f->d_name);
         (void)unlink(file);
     }
@@ -280,7 +280,10 @@ static bool start(struct demo *d, const char *folder)
 
 int cmd_demo(int argc, char **argv)
 {
-    char folder[] = "/tmp/turnpike-demo-XXXXXX";
+    char folder[400];
+    const char *tmp = getenv("TMPDIR");
+    (void)snprintf(
+        folder, sizeof folder, "%.300s/turnpike-demo-XXXXXX", tmp != NULL ? tmp : "/tmp");
     static struct demo d = { .lock = PTHREAD_MUTEX_INITIALIZER };
     if (options_take(argc, argv, NULL, 0) != 0)
         return EXIT_USAGE;

@@ -203,22 +203,32 @@ static int enable(struct desk *k, const char *login, bool active)
     return put(k, m);
 }
 
+/* The words of every form of the command. */
+static bool is_known(char **words, int n)
+{
+    static const struct {
+        const char *name;
+        int fewest, most;
+    } forms[] = { { "list", 1, 1 }, { "add", 2, 2 }, { "passwd", 2, 2 }, { "limits", 2, 3 },
+        { "enable", 2, 2 }, { "disable", 2, 2 } };
+    for (size_t i = 0; i < COUNT(forms); i++)
+        if (strcmp(words[1], forms[i].name) == 0)
+            return n >= forms[i].fewest && n <= forms[i].most;
+    return false;
+}
+
 static int run(struct desk *k, char **words, int n, const struct details *d)
 {
-    const char *what = n > 0 ? words[1] : "";
-    if (n == 1 && strcmp(what, "list") == 0)
+    const char *what = words[1];
+    if (strcmp(what, "list") == 0)
         return list(k);
-    if (n == 2 && strcmp(what, "add") == 0)
+    if (strcmp(what, "add") == 0)
         return add(k, words[2], d);
-    if (n == 2 && strcmp(what, "passwd") == 0)
+    if (strcmp(what, "passwd") == 0)
         return passwd(k, words[2], d->password_stdin != NULL);
-    if ((n == 2 || n == 3) && strcmp(what, "limits") == 0)
+    if (strcmp(what, "limits") == 0)
         return limits(k, words[2], n == 3 ? words[3] : NULL);
-    if (n == 2 && strcmp(what, "enable") == 0)
-        return enable(k, words[2], true);
-    if (n == 2 && strcmp(what, "disable") == 0)
-        return enable(k, words[2], false);
-    return usage();
+    return enable(k, words[2], strcmp(what, "enable") == 0);
 }
 
 int cmd_merchant(int argc, char **argv)
@@ -236,7 +246,7 @@ int cmd_merchant(int argc, char **argv)
         { "--password-stdin", &d.password_stdin, true } };
     server_option_rules(&o, rules);
     int words = options_take(argc, argv, rules, COUNT(rules));
-    if (words < 1)
+    if (words < 1 || !is_known(argv, words))
         return usage();
     static struct config config;
     struct desk k;

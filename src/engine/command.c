@@ -64,6 +64,7 @@ static void reply_describe(struct command *c, const struct operation_row *o)
     c->reply.kind = o->kind;
     c->reply.state = o->state;
     c->reply.amount_minor = o->amount_minor;
+    memcpy(c->reply.authcode, o->authcode, sizeof c->reply.authcode);
 }
 
 static void reply_token(struct command *c, const struct card_row *card)
@@ -238,14 +239,13 @@ static void open_payment(
 /* What speaks against it besides card and route; card is NULL when it is a new one. */
 static enum outcome check_opening(const struct command *c, const struct card_row *card)
 {
-    enum outcome outcome = check_limits(c);
-    if (outcome == OUT_NONE && card == NULL && c->has_token)
-        outcome = OUT_UNKNOWN_TOKEN;
-    if (outcome == OUT_NONE)
-        outcome = c->refuse;
-    if (outcome == OUT_NONE && c->merchant->limits.three_ds == THREE_DS_REQUIRED)
-        outcome = OUT_THREE_DS_REQUIRED;
-    return outcome;
+    if (card == NULL && c->has_token)
+        return OUT_UNKNOWN_TOKEN;
+    if (c->refuse != OUT_NONE)
+        return c->refuse;
+    if (c->merchant->limits.three_ds == THREE_DS_REQUIRED)
+        return OUT_THREE_DS_REQUIRED;
+    return check_limits(c);
 }
 
 static void decide_opening(struct decision *d, struct command *c)

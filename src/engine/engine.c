@@ -62,6 +62,7 @@ struct engine {
     struct timers timers;
     struct waiters waiters;
     int64_t next_expiry_ms, probe_ms;
+    bool link_came_up; /* advices that wait are due, those of this batch included */
 
     struct workset *rows;
     struct arena arena;
@@ -352,7 +353,7 @@ static void take_events(struct engine *e, const struct acquirer_event *events, s
     struct batch *b = &e->batch;
     for (size_t i = 0; i < n; i++) {
         if (events[i].kind == ACQ_LINK_UP)
-            timers_hurry(&e->timers, b->now_ms);
+            e->link_came_up = true;
         else if (events[i].kind != ACQ_LINK_DOWN)
             b->events[b->n_events++] = events[i];
     }
@@ -788,6 +789,9 @@ void engine_step(struct engine *e, const struct acquirer_event *events, size_t n
             e->next_expiry_ms = b->now_ms + RETRY_MS;
         note_progress(e);
     }
+    if (e->link_came_up)
+        timers_hurry(&e->timers, b->now_ms);
+    e->link_came_up = false;
     note_links(e);
     probe(e);
     checkpoint(e);

@@ -537,7 +537,7 @@ static enum store_result update_row(struct sqlite_store *s, enum statement_id id
     if (result != STORE_OK || sqlite3_changes(s->db) == 1)
         return result;
     const struct row_type *type = statements[id].row;
-    log_event(LOG_ERROR, "store.missing", "table=%s merchant=%lld id=%llX", type->table,
+    log_event(LOG_ERROR, "store.missing", "table=%s merchant=%lld id=%016llX", type->table,
         (long long)column_number(&type->columns[0], row),
         (unsigned long long)column_number(&type->columns[1], row));
     return STORE_FAILED;

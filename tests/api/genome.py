@@ -37,6 +37,15 @@ def type_of(form):
     return form.split(" ", maxsplit=1)[0]
 
 
+TOKENS = {}  # by shop: one that it knows
+
+
+def known_token(shop):
+    if id(shop) not in TOKENS:
+        TOKENS[id(shop)] = (shop, shop.tokenize()["token"])
+    return TOKENS[id(shop)][1]
+
+
 def request(shop, form, **fields):
     """A complete request of that form, with nothing optional but in CHECK. When all is well it is
     answered PASSED[form], and nothing is recorded: see below."""
@@ -45,7 +54,7 @@ def request(shop, form, **fields):
         made.update(CARD)
         del made["cvv"]
     if form in TOKEN_FORMS:
-        made["token"] = NO_TOKEN
+        made["token"] = known_token(shop)
     if form in PAYING:
         made.update(PAYER, card_holder="CODE 3101")
     if form in WITH_AMOUNT:

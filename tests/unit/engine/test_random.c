@@ -1,8 +1,8 @@
 /*
  * Chance against the engine: thousands of steps of commands, answers, lost answers, lost messages,
- * late answers, links that come and go, a store that fails, and crashes. In the end the host answers
- * everything, time runs on, and then nothing is open, nobody was lied to, and the host holds for
- * every payment exactly what the database says.
+ * late answers, links that come and go, a store that fails, and crashes. In the end the host
+ * answers everything, time runs on, and then nothing is open, nobody was lied to, and the host
+ * holds for every payment exactly what the database says.
  *
  * The seed is printed; TURNPIKE_SEED sets another.
  */
@@ -232,8 +232,8 @@ static void deliver_some(struct chaos *c)
 /* ---- the merchants ---- */
 
 /*
- * Some operation of before, mostly a young one, now and then one that is none; and an amount, mostly
- * the whole of it.
+ * Some operation of before, mostly a young one, now and then one that is none; and an amount,
+ * mostly the whole of it.
  */
 static int64_t some_reference(struct chaos *c, int64_t *amount_minor)
 {
