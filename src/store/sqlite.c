@@ -537,7 +537,7 @@ static enum store_result update_row(struct sqlite_store *s, enum statement_id id
     if (result != STORE_OK || sqlite3_changes(s->db) == 1)
         return result;
     const struct row_type *type = statements[id].row;
-    log_event(LOG_ERROR, "store.missing", "table=%s merchant=%lld id=%016llX", type->table,
+    log_event(LOG_ERROR, "store.missing", "table=%s merchant=%lld id=%llX", type->table,
         (long long)column_number(&type->columns[0], row),
         (unsigned long long)column_number(&type->columns[1], row));
     return STORE_FAILED;
@@ -621,17 +621,16 @@ static enum store_result checkpoint(struct store *base, bool background, int64_t
 {
     struct sqlite_store *s = self(base);
     assert(s->mode == STORE_WRITE);
-    int frames = 0, moved = 0;
+    int frames = 0;
     int wait_ms = background ? 0 : CHECKPOINT_WAIT_MS;
     if (sqlite3_busy_timeout(s->db, wait_ms) != SQLITE_OK)
         return failure(s, "checkpoint");
     int mode = background ? SQLITE_CHECKPOINT_PASSIVE : SQLITE_CHECKPOINT_RESTART;
-    int rc = sqlite3_wal_checkpoint_v2(s->db, NULL, mode, &frames, &moved);
+    int rc = sqlite3_wal_checkpoint_v2(s->db, NULL, mode, &frames, NULL);
     enum store_result result =
         rc == SQLITE_OK || rc == SQLITE_BUSY ? STORE_OK : failure(s, "checkpoint");
     if (sqlite3_busy_timeout(s->db, BUSY_TIMEOUT_MS) != SQLITE_OK)
         return failure(s, "checkpoint");
-    bool anew = rc == SQLITE_OK && moved == frames;
-    *log_bytes = anew || frames < 0 ? 0 : frames * s->frame_bytes;
+    *log_bytes = frames < 0 || (rc == SQLITE_OK && !background) ? 0 : frames * s->frame_bytes;
     return result;
 }

@@ -8,7 +8,7 @@
 static void log_unsound(
     const char *event, const struct row_type *type, const char *column, int64_t key, int64_t second)
 {
-    log_event(LOG_ERROR, event, "table=%s column=%s merchant=%lld id=%016llX", type->table, column,
+    log_event(LOG_ERROR, event, "table=%s column=%s merchant=%lld id=%llX", type->table, column,
         (long long)key, (unsigned long long)second);
 }
 

@@ -124,9 +124,9 @@ enum store_result store_commit(struct store *s, const struct store_changes *c);
 /*
  * Moves what is in the write-ahead log into the database. background: as far as possible without
  * making the writer wait, from a thread of its own with its own STORE_WRITE connection; otherwise
- * by the writer between two batches, which also lets the log start anew. *log_bytes: how long the
- * log is after that for the next commit: 0 when it starts anew. That readers were in the way is
- * no failure.
+ * by the writer between two batches, which also lets the log start anew. *log_bytes: how far the log
+ * has come since it last did; 0 when the next commit starts it anew. That readers were in the way
+ * is no failure.
  */
 enum store_result store_checkpoint(struct store *s, bool background, int64_t *log_bytes);
 

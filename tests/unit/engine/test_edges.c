@@ -116,6 +116,7 @@ static void a_void_is_done_when_it_is_durable_and_leaves_behind_the_reply(void *
     assert_told(i, OUT_APPROVED);
     assert_stands(w, id_of(i), OPS_SENT, PAY_VOIDED);
     assert_int_equal(i->c.reply.amount_minor, 1000);
+    assert_string_equal(i->c.reply.authcode, AUTHCODE);
     assert_int_equal(last(w)->m.kind, OPK_VOID);
     assert_int_equal(last(w)->m.amount_minor, 1000);
     assert_string_equal(last(w)->m.reason, "17");

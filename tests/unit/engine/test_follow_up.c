@@ -268,8 +268,8 @@ static void a_capture_takes_at_most_what_is_held(void **state)
     int64_t hold = approved(w, CMD_AUTHORIZE, 1000);
     assert_refused(w, ask_for(w, CMD_CAPTURE, hold, 1001), OUT_CAPTURE_TOO_LARGE);
     assert_refused(w, ask_for(w, CMD_CAPTURE, hold, INT64_MAX), OUT_CAPTURE_TOO_LARGE);
-    assert_refused(w, ask_for(w, CMD_CAPTURE, hold, 0), OUT_AMOUNT_NOT_ALLOWED);
-    assert_refused(w, ask_for(w, CMD_CAPTURE, hold, -1), OUT_AMOUNT_NOT_ALLOWED);
+    assert_refused(w, ask_for(w, CMD_CAPTURE, hold, 0), OUT_CAPTURE_TOO_LARGE);
+    assert_refused(w, ask_for(w, CMD_CAPTURE, hold, -1), OUT_CAPTURE_TOO_LARGE);
     (void)approved_for(w, CMD_CAPTURE, hold, 1000);
 }
 
@@ -279,7 +279,8 @@ static void refunds_take_at_most_what_is_left_of_the_capture(void **state)
     int64_t hold = approved(w, CMD_AUTHORIZE, 1000);
     int64_t capture = approved_for(w, CMD_CAPTURE, hold, 600);
     assert_refused(w, ask_for(w, CMD_REFUND, capture, 601), OUT_REFUND_TOO_LARGE);
-    assert_refused(w, ask_for(w, CMD_REFUND, capture, 0), OUT_AMOUNT_NOT_ALLOWED);
+    assert_refused(w, ask_for(w, CMD_REFUND, capture, 0), OUT_REFUND_TOO_LARGE);
+    assert_refused(w, ask_for(w, CMD_REFUND, capture, -600), OUT_REFUND_TOO_LARGE);
     (void)approved_for(w, CMD_REFUND, capture, 250);
     assert_refused(w, ask_for(w, CMD_REFUND, capture, 351), OUT_REFUND_TOO_LARGE);
     (void)approved_for(w, CMD_REFUND, capture, 350);
@@ -425,6 +426,47 @@ static void a_hold_whose_window_ends_is_voided_by_itself(void **state)
     assert_true(engine_next_due(w->engine) == INT64_MAX);
 }
 
+static void a_hold_that_was_given_back_in_time_is_voided_and_not_expired(void **state)
+{
+    struct world *w = world_of(state);
+    int64_t hold = approved(w, CMD_AUTHORIZE, 1000);
+    clock_advance(&w->clock, 7 * DAY - 1);
+    (void)ask_for(w, CMD_VOID, hold, 0);
+    step(w);
+    answer(w, last(w), "00");
+    pass(w, DAY);
+    assert_refused(w, ask_for(w, CMD_VOID, hold, 0), OUT_ALREADY_VOIDED);
+    assert_refused(w, ask_for(w, CMD_CAPTURE, hold, 1000), OUT_ALREADY_VOIDED);
+}
+
+static void what_the_face_refuses_comes_behind_everything_that_the_payment_says(void **state)
+{
+    struct world *w = world_of(state);
+    int64_t hold = approved(w, CMD_AUTHORIZE, 1000), sale = approved(w, CMD_SALE, 1000);
+    const struct {
+        enum command_kind kind;
+        int64_t reference, amount_minor;
+        enum outcome outcome;
+    } cases[] = {
+        { CMD_CAPTURE, 7, 100, OUT_UNKNOWN_REFERENCE },
+        { CMD_CAPTURE, sale, 100, OUT_CAPTURE_NOT_POSSIBLE },
+        { CMD_CAPTURE, hold, 1001, OUT_CAPTURE_TOO_LARGE },
+        { CMD_CAPTURE, hold, 1000, OUT_REFUSED_BY_FACE },
+        { CMD_VOID, hold, 0, OUT_REFUSED_BY_FACE },
+        { CMD_REFUND, hold, 100, OUT_NOT_CAPTURED },
+        { CMD_REFUND, sale, 1001, OUT_REFUND_TOO_LARGE },
+        { CMD_REFUND, sale, 1000, OUT_REFUSED_BY_FACE },
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct wish *wish = wish_new(w, cases[i].kind, cases[i].amount_minor);
+        wish->c.reference = cases[i].reference;
+        wish->c.refuse = OUT_REFUSED_BY_FACE;
+        assert_refused(w, submit(wish), cases[i].outcome);
+    }
+    assert_stands(w, hold, OPS_APPROVED, PAY_AUTHORIZED);
+    assert_stands(w, sale, OPS_APPROVED, PAY_CAPTURED);
+}
+
 static void the_length_of_the_window_is_the_merchants(void **state)
 {
     struct world *w = world_of(state);
@@ -519,6 +561,8 @@ int main(void)
         IN_WORLD(a_follow_up_replies_with_the_token_of_the_card),
         IN_WORLD(a_hold_can_be_captured_until_its_window_ends),
         IN_WORLD(a_hold_whose_window_ends_is_voided_by_itself),
+        IN_WORLD(a_hold_that_was_given_back_in_time_is_voided_and_not_expired),
+        IN_WORLD(what_the_face_refuses_comes_behind_everything_that_the_payment_says),
         IN_WORLD(the_length_of_the_window_is_the_merchants),
         IN_WORLD(a_window_that_ends_means_nothing_to_what_is_captured_or_voided),
         IN_WORLD(a_capture_under_way_is_not_cut_off_by_the_end_of_the_window),

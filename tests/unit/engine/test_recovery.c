@@ -67,6 +67,15 @@ static void a_repeat_is_the_first_message_but_for_being_a_repeat(void **state)
     }
 }
 
+/* A link comes up; what waits leaves with the step after that. */
+static void link_comes_up(struct world *w)
+{
+    link_event(w, ACQ_LINK_UP, 0);
+    step(w);
+    if (engine_next_due(w->engine) <= clock_now_ms(&w->clock))
+        step(w);
+}
+
 static void a_link_that_comes_up_hurries_what_waits(void **state)
 {
     struct world *w = world_of(state);
@@ -85,15 +94,30 @@ static void a_link_that_comes_up_hurries_what_waits(void **state)
     link_event(w, ACQ_LINK_DOWN, 0);
     step(w);
     assert_int_equal(w->n_sent, before);
-    link_event(w, ACQ_LINK_UP, 0);
-    step(w);
+    link_comes_up(w);
     assert_int_equal(w->n_sent, before + 2);
-    link_event(w, ACQ_LINK_UP, 0); /* what waits for its answer is not sent over again */
-    step(w);
+    link_comes_up(w); /* what waits for its answer is not sent over again */
     pass(w, HOUR);
     assert_int_equal(w->n_sent, before + 2);
     answer(w, sent_for(w, reversal), "00");
     answer(w, sent_for(w, voided), "00");
+}
+
+/* The link drops and is back before the engine has looked: silence and link in one batch. */
+static void a_link_that_was_gone_for_a_moment_takes_what_it_lost_at_once(void **state)
+{
+    struct world *w = world_of(state);
+    struct wish *sale = send(w, CMD_SALE, 1000);
+    hear(w, last(w), ACQ_SILENT, "");
+    int64_t reversal = last(w)->m.operation.id;
+    (void)give(w, last(w), ACQ_SILENT, "");
+    link_event(w, ACQ_LINK_DOWN, 0);
+    size_t before = w->n_sent;
+    link_comes_up(w);
+    assert_int_equal(w->n_sent, before + 1);
+    assert_true(last(w)->m.operation.id == reversal && last(w)->m.repeat);
+    answer(w, last(w), "00");
+    assert_stands(w, id_of(sale), OPS_REVERSED, PAY_REVERSED);
 }
 
 static void an_advice_is_given_up_after_a_day(void **state)
@@ -128,8 +152,7 @@ static void an_advice_is_given_up_after_three_hundred_tries(void **state)
     for (int i = 1; i < 300; i++) {
         hear(w, last(w), ACQ_SILENT, "");
         assert_int_equal(operation(w, id)->state, OPS_SENT);
-        link_event(w, ACQ_LINK_UP, 0);
-        step(w);
+        link_comes_up(w);
     }
     assert_int_equal(operation(w, id)->attempts, 300);
     hear(w, last(w), ACQ_SILENT, "");
@@ -544,6 +567,7 @@ static void a_hurried_repeat_that_could_not_be_stored_stays_hurried(void **state
     for (int i = 0; i < 6; i++) { /* the next one would be due in five minutes */
         hear(w, last(w), ACQ_SILENT, "");
         link_event(w, ACQ_LINK_UP, 0);
+        step(w);
         if (i == 5)
             w->weak.commit_says = STORE_FULL;
         step(w);
@@ -642,6 +666,7 @@ int main(void)
         IN_WORLD(a_capture_is_repeated_by_the_schedule),
         IN_WORLD(a_repeat_is_the_first_message_but_for_being_a_repeat),
         IN_WORLD(a_link_that_comes_up_hurries_what_waits),
+        IN_WORLD(a_link_that_was_gone_for_a_moment_takes_what_it_lost_at_once),
         IN_WORLD(an_advice_is_given_up_after_a_day),
         IN_WORLD(an_advice_is_given_up_after_three_hundred_tries),
         IN_WORLD(an_advice_that_cannot_leave_for_a_day_is_given_up),

@@ -156,6 +156,7 @@ static void the_reasons_to_refuse_have_an_order(void **state)
 {
     struct world *w = world_of(state);
     static const char *const limits[] = {
+        "{\"three_ds\":\"required\",\"currencies\":[\"USD\"],\"brands\":[\"amex\"]}",
         "{\"currencies\":[\"USD\"],\"countries\":[\"LTU\"],\"networks\":[\"10.0.0.0/8\"],"
         "\"min_minor\":{\"EUR\":5000},\"brands\":[\"amex\"]}",
         "{\"countries\":[\"LTU\"],\"networks\":[\"10.0.0.0/8\"],"
@@ -165,14 +166,48 @@ static void the_reasons_to_refuse_have_an_order(void **state)
         "{\"brands\":[\"amex\"]}",
         "",
     };
-    static const enum outcome outcomes[] = { OUT_CURRENCY_NOT_ALLOWED, OUT_COUNTRY_NOT_ALLOWED,
-        OUT_IP_NOT_ALLOWED, OUT_AMOUNT_NOT_ALLOWED, OUT_BRAND_NOT_ALLOWED, OUT_NO_ROUTE };
+    static const enum outcome outcomes[] = { OUT_THREE_DS_REQUIRED, OUT_CURRENCY_NOT_ALLOWED,
+        OUT_COUNTRY_NOT_ALLOWED, OUT_IP_NOT_ALLOWED, OUT_AMOUNT_NOT_ALLOWED, OUT_BRAND_NOT_ALLOWED,
+        OUT_NO_ROUTE };
     w->views[0].brands = 1u << BRAND_AMEX;
     for (size_t i = 0; i < COUNT(limits); i++) {
         shop_limits(w, limits[i]);
         assert_refused(w, ask(w, CMD_SALE, 1000), outcomes[i]);
     }
     assert_int_equal(number(w, "SELECT count(*) FROM card"), 0);
+}
+
+/* A face may have reasons of its own: they count once id and token have been looked at. */
+static void what_the_face_refuses_is_refused_behind_id_and_token(void **state)
+{
+    struct world *w = world_of(state);
+    struct wish *taken = send(w, CMD_SALE, 1000);
+    answer(w, last(w), "05");
+    shop_limits(w, "{\"currencies\":[\"USD\"]}");
+    struct wish *wishes[] = { wish_new(w, CMD_SALE, 1000), wish_new(w, CMD_SALE, 1000),
+        wish_new(w, CMD_SALE, 1000), wish_new(w, CMD_TOKENIZE, 0) };
+    static const enum outcome outcomes[] = { OUT_DUPLICATE_ID, OUT_UNKNOWN_TOKEN,
+        OUT_REFUSED_BY_FACE, OUT_REFUSED_BY_FACE };
+    wishes[0]->c.unique_id = taken->c.unique_id;
+    wishes[1]->c.has_token = true;
+    memset(&wishes[1]->c.card, 0, sizeof wishes[1]->c.card);
+    for (size_t i = 0; i < COUNT(wishes); i++) {
+        wishes[i]->c.refuse = OUT_REFUSED_BY_FACE;
+        assert_refused(w, submit(wishes[i]), outcomes[i]);
+    }
+    assert_int_equal(number(w, "SELECT count(*) FROM card"), 1);
+}
+
+static void a_merchant_that_must_use_3d_secure_cannot_sell_without(void **state)
+{
+    struct world *w = world_of(state);
+    int64_t hold = approved(w, CMD_AUTHORIZE, 1000);
+    shop_limits(w, "{\"three_ds\":\"required\"}");
+    assert_refused(w, ask(w, CMD_SALE, 1000), OUT_THREE_DS_REQUIRED);
+    assert_refused(w, ask(w, CMD_AUTHORIZE, 1000), OUT_THREE_DS_REQUIRED);
+    (void)approved_for(w, CMD_CAPTURE, hold, 1000); /* what follows a payment needs none */
+    shop_limits(w, "{\"three_ds\":\"on\"}");
+    (void)approved(w, CMD_SALE, 1000);
 }
 
 /* ---- routes ---- */
@@ -734,6 +769,7 @@ static void a_merchant_waits_thirty_seconds_for_a_capture_and_then_hears_not_yet
     pass(w, 1);
     assert_told(capture, OUT_PENDING);
     assert_int_equal(capture->c.reply.state, OPS_SENT);
+    assert_string_equal(capture->c.reply.authcode, AUTHCODE);
     assert_stands(w, id_of(capture), OPS_SENT, PAY_CAPTURING);
     answer(w, s, "00");
     assert_stands(w, id_of(capture), OPS_APPROVED, PAY_CAPTURED);
@@ -894,6 +930,8 @@ int main(void)
         IN_WORLD(a_minimum_without_a_maximum_has_no_maximum),
         IN_WORLD(brands_outside_the_list_are_refused_for_new_and_for_stored_cards),
         IN_WORLD(the_reasons_to_refuse_have_an_order),
+        IN_WORLD(what_the_face_refuses_is_refused_behind_id_and_token),
+        IN_WORLD(a_merchant_that_must_use_3d_secure_cannot_sell_without),
         IN_WORLD(without_a_route_a_payment_is_refused_and_its_id_is_not_used_up),
         IN_WORLD(a_full_link_is_an_overload),
         IN_WORLD(a_payment_takes_the_next_link_and_what_follows_it_the_same_acquirer),

@@ -695,7 +695,7 @@ static void after_a_checkpoint_the_log_starts_anew(void **state)
         assert_true(full > 50 * 4096);
         assert_int_equal(
             store_checkpoint(round == 0 ? keeper : p->store, round == 0, &bytes), STORE_OK);
-        assert_int_equal(bytes, 0);
+        assert_int_equal(bytes > 0, round == 0); /* in the background nobody promises */
         assert_true(store_bytes(p->store) > full);
         assert_int_equal(add_operation(p, new_operation(p, 1, first + 50)), STORE_OK);
         assert_int_equal(log_size(p), full);
