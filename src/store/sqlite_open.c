@@ -163,7 +163,7 @@ static bool query_number(
  */
 static bool read_version(struct sqlite_store *s, int64_t *version, char *why, size_t why_size)
 {
-    int64_t tables, ours;
+    int64_t tables = 0, ours = 0;
     *version = 0;
     if (!query_number(s, "SELECT count(*) FROM sqlite_schema", &tables, why, why_size) ||
         !query_number(s, "SELECT count(*) FROM sqlite_schema WHERE name = 'schema_version'", &ours,

@@ -12,7 +12,7 @@ import random
 import re
 import urllib.parse
 
-from turnpike import CARD, CARDS, PAYER, unique_id
+from turnpike import CARD, CARDS, PAYER, succeeded, unique_id
 
 # ---- transaction types ----
 
@@ -42,8 +42,13 @@ TOKENS = {}  # by shop: one that it knows
 
 def known_token(shop):
     if id(shop) not in TOKENS:
-        TOKENS[id(shop)] = (shop, shop.tokenize()["token"])
+        TOKENS[id(shop)] = (shop, succeeded(shop.tokenize())["token"])
     return TOKENS[id(shop)][1]
+
+
+def unknown_token(form):
+    """The field with a token that nobody has, where the form has one."""
+    return {"token": NO_TOKEN} if form in TOKEN_FORMS else {}
 
 
 def request(shop, form, **fields):
@@ -53,7 +58,7 @@ def request(shop, form, **fields):
     if form in CARD_FORMS or form == "TOKENIZE":
         made.update(CARD)
         del made["cvv"]
-    if form in TOKEN_FORMS:
+    if form in TOKEN_FORMS and "token" not in fields:
         made["token"] = known_token(shop)
     if form in PAYING:
         made.update(PAYER, card_holder="CODE 3101")
@@ -158,8 +163,8 @@ WRONG = {
               "ann lee@example.com", "ann@exa mple.com", "ann@example..com", "<ann@example.com>"),
     "ipv4": ("256.1.1.1", "1.2.3", "1.2.3.4.5", "a.b.c.d", "::1", "2001:db8::1", "localhost",
              "1.2.3.4 ", "1.2.3.-4", "1.2.3.4/8", "1..2.3", 127),
-    "date": ("31-12-1980", "1980-13-01", "1980-00-10", "1980-02-30", "1980-04-31", "1980/01/01",
-             "1980-1-001", "19800101aa"),
+    "date": ("31-12-1980", "1980-13-01", "1980-00-10", "1980-02-30", "1980-04-31", "1981-02-29",
+             "1900-02-29", "1980/01/01", "1980-1-001", "19800101aa"),
     "cof_type": ("CIT", "MIT-initial", "mit", "cit-initial", "recurring", 1),
 }
 RIGHT = {
@@ -170,12 +175,12 @@ RIGHT = {
     "currency": ("USD", "GBP", "JPY", "KZT"),
     "card_number": ("30569309025904", "371449635398431", 4111111111111111),
     "month": ("01", "12", 12, 5),
-    "year": ("2031", "2099", 2031),
+    "year": ("2020", "2031", "2099", 2031),
     "digits": ("000", "1234", 123, 1234),
     "country": ("LT", "LTU", "USA", "GBR", "KAZ"),
     "email": ("a@b.co", "Ann.Lee+x@shop.example.com", "14848ff0@gmail.com"),
     "ipv4": ("127.0.0.1", "0.0.0.0", "255.255.255.255"),
-    "date": ("1980-12-31", "2000-02-29"),
+    "date": ("1980-12-31", "1980-02-29", "2000-02-29"),
     "cof_type": ("CIT-initial", "CIT-subsequent", "MIT"),
 }
 

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from turnpike import (CARD, CARDS, Kind, Pay, State, add_merchant, cli, database, operation_id,
-                      rows, succeeded, verify, wait_until)
+from turnpike import (CARD, CARDS, LINK_SECONDS, Kind, Pay, State, add_merchant, cli, database,
+                      operation_id, rows, succeeded, verify, wait_until)
 
 USED_WRONGLY = 2
 
@@ -38,6 +38,17 @@ def test_a_command_that_is_called_wrongly_says_so_and_does_nothing(words, folder
 def test_a_merchant_command_that_is_called_wrongly_tells_how_it_is_called(words, seeded):
     done = cli("merchant", *words, "--data", seeded)
     assert done.returncode == USED_WRONGLY and "usage" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["destroy", "x"], ["destroy"], ["passwd"], ["list", "all"]])
+def test_a_merchant_command_that_is_called_wrongly_opens_no_database(words, folder):
+    (folder / "data").mkdir()
+    (folder / "data/turnpike.db").write_bytes(b"this is no database" * 1000)
+    for data in (folder / "data", folder / "nowhere"):
+        done = cli("merchant", *words, "--data", data)
+        assert done.returncode == USED_WRONGLY and "turnpike merchant list" in done.stderr
+        assert done.stdout == "" and "database" not in done.stderr
+    assert [path.name for path in folder.rglob("*")] == ["data", "turnpike.db"]
 
 
 @pytest.mark.parametrize("words", [["verify"], ["keys", "show"], ["clock", "show"],
@@ -294,7 +305,7 @@ def test_a_window_that_ended_while_nobody_served_is_ended_at_the_start(start):
     with database(first.data, write=True) as db:
         db.execute("UPDATE payment SET expires_ms = created_ms + 1")
     second = start(data=first.data)
-    assert wait_until(lambda: second.position(auth["reference"])["held_minor"] == 0)
+    assert wait_until(lambda: second.position(auth["reference"])["held_minor"] == 0, LINK_SECONDS)
 
 
 def test_the_clock_shows_its_time_and_keeps_it_over_a_restart(start):

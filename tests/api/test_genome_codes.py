@@ -14,8 +14,9 @@ import time
 import pytest
 
 from genome import (
-    CODES, CODES_OF_LATER_VERSIONS, KEYS, OPENINGS, assert_common, assert_erroneous,
-    assert_recorded, fresh_card, request, status_of)
+    CODES, CODES_OF_LATER_VERSIONS, FOLLOWING, KEYS, NO_TOKEN, OPENINGS, PAYING, SALES, THREE_DS,
+    assert_common, assert_erroneous, assert_recorded, fresh_card, request, status_of,
+    unknown_token)
 from turnpike import (
     CARD, PAYER, Gateway, Host, Pay, database, operation_id, succeeded, wait_until)
 
@@ -374,6 +375,16 @@ def test_a_hold_is_open_for_seven_days(movable):
     succeeded(shop.refund(sale))
 
 
+def test_a_hold_that_was_voided_in_time_stays_voided(movable):
+    shop = movable.shop()
+    auth = succeeded(shop.auth())["reference"]
+    succeeded(shop.void(auth))
+    movable.advance_clock(days=8)
+    for answer in (shop.settle(auth), shop.settle(auth, 0), shop.void(auth)):
+        assert_erroneous(answer, 3008, "demo_merchant")
+    assert shop.refund(auth)["code"] == 3005
+
+
 def test_a_token_does_not_age_with_the_login(movable):
     """Time passes; the password is looked at again."""
     shop = movable.shop()
@@ -475,6 +486,11 @@ MERCHANTS = {
     "small_shop": {"min_minor": {"EUR": 100}, "max_minor": {"EUR": 5000, "USD": 1000}},
     "visa_shop": {"brands": ["visa"]},
     "quick_shop": {"window_days": 1},
+    "strict_shop": {"currencies": ["EUR"], "countries": ["LTU"], "networks": ["192.0.2.0/24"],
+                    "max_minor": {"EUR": 5000}, "brands": ["visa"]},
+    "secure_shop": {"three_ds": "required", "currencies": ["EUR"], "countries": ["LTU"],
+                    "brands": ["visa"]},
+    "willing_shop": {"three_ds": "on"},
     "closed_shop": {},
 }
 
@@ -542,10 +558,60 @@ def test_the_window_of_a_hold_is_the_merchants(movable, merchants):
     assert shop.settle(second)["code"] == 3007
 
 
-@pytest.mark.parametrize("form", [*OPENINGS, "SETTLE", "REFUND", "VOID", "TOKENIZE"])
+def test_of_several_limits_the_first_is_told(merchants):
+    shop = merchants["strict_shop"]
+    wrong = {"currency": ("USD", 2006), "country": ("USA", 2002), "user_ip": ("198.51.100.7", 2008),
+             "amount": (51, 2007), "card_number": (MASTERCARD["card_number"], 3011)}
+    fields = {name: value for name, (value, _) in wrong.items()}
+    for name, (_, code) in wrong.items():
+        assert_erroneous(shop.send(request(shop, "SALE", card_holder="ANN LEE", **fields)), code,
+                         "strict_shop")
+        del fields[name]
+    succeeded(shop.send(request(shop, "SALE", card_holder="ANN LEE", **fields)))
+
+
+@pytest.mark.parametrize("form", OPENINGS)
+def test_a_merchant_who_must_use_3d_secure_cannot_do_without(merchants, form):
+    """Nor find out about other limits before."""
+    shop = merchants["secure_shop"]
+    sent = request(shop, form, card_holder="ANN LEE")
+    for more in ({}, {"currency": "USD"}, {"country": "USA"}, {"amount": 0}, {"cvv": "123"}):
+        answer = shop.send(sent | more)
+        assert_erroneous(answer, 3013, "secure_shop")
+        assert answer["message"] == CODES[3013][1]
+    assert shop.check(transaction_unique_id=sent["transaction_unique_id"])["code"] == 3014
+
+
+def test_3d_secure_that_is_required_comes_before_the_brand(merchants):
+    shop = merchants["secure_shop"]
+    assert_erroneous(shop.sale(**MASTERCARD), 3013, "secure_shop")
+    token = succeeded(shop.tokenize(**MASTERCARD))["token"]
+    assert_erroneous(shop.auth(token=token), 3013, "secure_shop")
+
+
+@pytest.mark.parametrize("form, fields, code", [
+    *((form, {}, 3012) for form in THREE_DS),
+    *((form, {"pares": "eJxV", "reference": "A3FF00000000000000A1"}, 3012) for form in SALES),
+    ("SALE by token", {"token": NO_TOKEN}, 3002), ("AUTH3D by token", {"token": NO_TOKEN}, 3002),
+    ("AUTH", {"card_exp_year": "2019"}, 3105), ("SALE", {"card_holder": "CODE 3101"}, 3101),
+    ("SALE by token", {"card_holder": "CODE 3102"}, 3102)])
+def test_token_3d_secure_date_and_wanted_code_come_before_3d_secure_that_is_required(
+        merchants, form, fields, code):
+    shop = merchants["secure_shop"]
+    sent = request(shop, form, **{"card_holder": "ANN LEE", **fields})
+    assert shop.send(sent)["code"] == code
+
+
+@pytest.mark.parametrize("form", OPENINGS)
+def test_a_merchant_who_may_use_3d_secure_can_do_without(merchants, form):
+    shop = merchants["willing_shop"]
+    succeeded(shop.send(request(shop, form, card_holder="ANN LEE")))
+
+
+@pytest.mark.parametrize("form", [*PAYING, *FOLLOWING, "TOKENIZE"])
 def test_a_merchant_that_is_switched_off_may_only_ask(merchants, form):
     shop = merchants["closed_shop"]
-    assert_erroneous(shop.send(request(shop, form)), 2003, "closed_shop")
+    assert_erroneous(shop.send(request(shop, form, **unknown_token(form))), 2003, "closed_shop")
     assert shop.check(transaction_unique_id="anything")["code"] == 3014
 
 

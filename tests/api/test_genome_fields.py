@@ -1,7 +1,7 @@
 """Every field rule of POST /api/cc, for every transaction type that it belongs to.
 
-The rows come from genome.py. A request that passes all of them is answered PASSED[form]: nothing of
-it is recorded, so that these tests leave no payments behind.
+The rows come from genome.py. A request that passes all of them is answered PASSED[form], and nothing
+of it is recorded; only where the card holder is what is looked at, the payment is made.
 """
 
 import pytest
@@ -9,8 +9,9 @@ import pytest
 from genome import (
     AUTHS, CARD_FORMS, CODES, FIELDS, FOLLOWING, FORMS, NO_REFERENCE, NO_TOKEN, OPENINGS, PASSED,
     PAYING, RIGHT, SALES, THREE_DS, TOKEN_FORMS, WITH_AMOUNT, WRONG, assert_erroneous,
-    fields_named, missing, reason_of, request, required_of, rules_of, text_of_length, type_of)
-from turnpike import CARD, PAYER, wait_until
+    fields_named, missing, reason_of, request, required_of, rules_of, text_of_length, type_of,
+    unknown_token)
+from turnpike import CARD, PAYER, succeeded, wait_until
 
 ROWS = [pytest.param(form, rule, id=f"{form.replace(' ', '-')}-{rule.field}")
         for form in FORMS for rule in rules_of(form)]
@@ -48,8 +49,10 @@ def passed(form, rule):
         return 2001
     if rule.field == "pares" or (rule.field == "reference" and form in SALES):
         return 3012
-    if rule.field == "card_holder" and form in CARD_FORMS + TOKEN_FORMS:
-        return {**dict.fromkeys(THREE_DS, 3012), "AUTH": 0, "SALE": 0}.get(form, 3002)
+    if rule.field == "token":
+        return 3002  # of the right length, but nobody's
+    if rule.field == "card_holder" and form in OPENINGS:
+        return 0  # no name that asks for a code
     return PASSED[form]
 
 
@@ -146,18 +149,12 @@ def test_an_array_an_object_and_a_boolean_are_no_text(shop, form, rule):
         assert reason == "Argument `value` must be string"
 
 
-def has_a_code_of_its_own(form, rule, value):
-    """Zero is an amount; SETTLE and REFUND have a code of their own for it."""
-    return rule.kind == "amount" and form in FOLLOWING and float(value) == 0
-
-
 @pytest.mark.parametrize("form, rule", [row for row in ROWS if row.values[1].kind in RIGHT])
 def test_values_of_the_right_kind_are_accepted(shop, form, rule):
     for value in RIGHT[rule.kind]:
         fits = rule.longest is None or rule.kind != "text" or len(value) <= rule.longest
         own_form = rule.field in ("token", "reference", "mid_reference", "transaction_unique_id")
-        if fits and not (own_form and rule.kind == "text") and not has_a_code_of_its_own(
-                form, rule, value):
+        if fits and not (own_form and rule.kind == "text"):
             assert_passed(shop, form, rule, value)
 
 
@@ -347,18 +344,60 @@ def test_invalid_fields_come_before_the_login(shop, form):
     fields = complete(shop, form, rule, **{rule.field: text_of_length(rule, rule.longest + 1)})
     assert shop.send(fields | wrong)["code"] == 1004
     stranger = type(shop)(shop.url, "nobody_at_all", shop.password, source=STRANGER)
-    assert stranger.send(request(stranger, form))["code"] == 2001
+    assert stranger.send(request(stranger, form, **unknown_token(form)))["code"] == 2001
 
 
-@pytest.mark.parametrize("form", OPENINGS + FOLLOWING)
+@pytest.mark.parametrize("form", PAYING + FOLLOWING)
 def test_the_login_comes_before_the_id_and_the_id_before_reference_and_token(shop, form):
-    used = shop.sale()["transaction_unique_id"]
-    fields = request(shop, form, transaction_unique_id=used)
-    if form in OPENINGS:
-        fields["card_holder"] = "ANN LEE"
+    used = succeeded(shop.sale())["transaction_unique_id"]
+    fields = request(shop, form, transaction_unique_id=used, **unknown_token(form))
     assert shop.send(fields)["code"] == 3001
     stranger = type(shop)(shop.url, shop.login, shop.password, source=STRANGER)
     assert stranger.send(fields | {"merchant_password": "wrong_password"})["code"] == 2001
+
+
+ANN = {"card_holder": "ANN LEE"}
+FINISHES_3D = {"pares": "eJxV", "reference": NO_REFERENCE}
+
+
+@pytest.mark.parametrize("form, fields, code", [
+    ("SALE", {**ANN, "card_exp_year": "2019"}, 3105),
+    ("AUTH", {**ANN, "card_exp_year": "2019"}, 3105),
+    ("AUTH3D", ANN, 3012), ("SALE3D", ANN, 3012), ("AUTH3D by token", ANN, 3012),
+    ("SALE", {**ANN, **FINISHES_3D}, 3012), ("AUTH by token", {**ANN, **FINISHES_3D}, 3012),
+    ("SALE", {"card_holder": "CODE 3101"}, 3101), ("AUTH", {"card_holder": "CODE 1"}, 1),
+    ("SALE by token", {"card_holder": "CODE 3101"}, 3101),
+    ("SALE by token", {**ANN, "token": NO_TOKEN}, 3002),
+    ("SALE", {**ANN, "amount": 0}, 2007),
+    ("SETTLE", {"amount": 0}, 3003), ("REFUND", {"amount": 0}, 3003), ("VOID", {}, 3003)])
+def test_a_used_id_comes_before_all_else_that_speaks_against_it(shop, form, fields, code):
+    used = succeeded(shop.sale())["transaction_unique_id"]
+    assert_erroneous(shop.send(request(shop, form, transaction_unique_id=used, **fields)), 3001,
+                     "demo_merchant")
+    assert shop.send(request(shop, form, **fields))["code"] == code
+
+
+@pytest.mark.parametrize("form, fields", [
+    ("AUTH3D by token", {}), ("SALE3D by token", {}), ("AUTH by token", FINISHES_3D),
+    ("SALE by token", FINISHES_3D), ("AUTH by token", {"card_holder": "CODE 3101"}),
+    ("SALE by token", {"card_holder": "CODE 1"}), ("SALE by token", {"amount": 0})])
+def test_an_unknown_token_comes_before_what_is_refused_with_any_token(shop, form, fields):
+    fields = {**ANN, **fields}
+    answer = shop.send(request(shop, form, token=NO_TOKEN, **fields))
+    assert_erroneous(answer, 3002, "demo_merchant")
+    assert shop.send(request(shop, form, **fields))["code"] not in (0, 3002)
+
+
+@pytest.mark.parametrize("form, fields, code", [
+    ("AUTH3D", {"card_exp_year": "2019"}, 3012), ("SALE", {**FINISHES_3D, "amount": 0}, 3012),
+    ("SALE", {**FINISHES_3D, "card_exp_year": "2019"}, 3012),
+    ("SALE", {"card_exp_year": "2019"}, 3105), ("AUTH", {"card_exp_year": "2019"}, 3105),
+    ("SALE", {**ANN, "card_exp_year": "2019", "amount": 0}, 3105), ("SALE", {"amount": 0}, 3101),
+    ("SALE", {"amount": "7700.05"}, 3101)])
+def test_3d_secure_the_date_the_wanted_code_the_limits_and_the_bank_come_in_this_order(
+        shop, form, fields, code):
+    """The card holder asks for code 3101 where nobody else is named."""
+    assert shop.send(request(shop, form, **fields))["code"] == code
 
 
 def test_the_token_comes_before_the_bank(shop):

@@ -3,8 +3,8 @@
 import pytest
 
 from genome import (
-    CODES, NO_REFERENCE, NO_TOKEN, OPENINGS, assert_erroneous, assert_recorded, fresh_card,
-    request)
+    CODES, FOLLOWING, NO_REFERENCE, NO_TOKEN, PAYING, TOKEN_FORMS, assert_erroneous,
+    assert_recorded, fresh_card, request)
 from turnpike import Pay, succeeded, unique_id, wait_until
 
 # Each history is a payment of 12.34 EUR; its answers by name.
@@ -76,15 +76,18 @@ MOVES = [
     (authorized, "AT", "SETTLE", 1000, "EUR", 3016),
     (authorized, "AT", "SETTLE", 0, "EUR", 3016),
     (authorized, "AT", "SETTLE", SAME, "USD", 3015),
+    (authorized, "AT", "SETTLE", 0, "USD", 3015),
     (authorized, "AT", "SETTLE", 12, "JPY", 3015),
     (authorized, "AT", "VOID", None, None, 0),
     (authorized, "AT", "REFUND", SAME, "EUR", 3115),
     (authorized, "AT", "REFUND", 1, "EUR", 3115),
+    (authorized, "AT", "REFUND", 0, "EUR", 3115),
     (authorized_with_a_token, "AT", "SETTLE", SAME, "EUR", 0),
     (authorized_with_a_token, "AT", "VOID", None, None, 0),
     (authorized_with_a_token, "AT", "REFUND", SAME, "EUR", 3115),
     (settled, "AT", "SETTLE", SAME, "EUR", 3010),
     (settled, "AT", "SETTLE", 1, "EUR", 3010),
+    (settled, "AT", "SETTLE", 0, "EUR", 3010),
     (settled, "AT", "VOID", None, None, 3004),
     (settled, "ST", "VOID", None, None, 3004),
     (settled, "ST", "SETTLE", SAME, "EUR", 3003),  # the reference must be of an AUTH
@@ -102,7 +105,9 @@ MOVES = [
     (voided, "AT", "VOID", None, None, 3008),
     (voided, "AT", "SETTLE", SAME, "EUR", 3008),
     (voided, "AT", "SETTLE", 1000, "EUR", 3008),
+    (voided, "AT", "SETTLE", 0, "EUR", 3008),
     (voided, "AT", "REFUND", SAME, "EUR", 3005),
+    (voided, "AT", "REFUND", 0, "EUR", 3005),
     (voided, "VD", "VOID", None, None, 3004),
     (voided, "VD", "SETTLE", SAME, "EUR", 3003),
     (voided, "VD", "REFUND", SAME, "EUR", 3005),
@@ -113,10 +118,12 @@ MOVES = [
     (sold, "SL", "REFUND", SAME, "USD", 3015),
     (sold, "SL", "VOID", None, None, 3004),
     (sold, "SL", "SETTLE", SAME, "EUR", 3003),
+    (sold, "SL", "SETTLE", 0, "EUR", 3003),
     (sold_with_a_token, "SL", "REFUND", SAME, "EUR", 0),
     (sold_with_a_token, "SL", "VOID", None, None, 3004),
     (sold_and_refunded, "SL", "REFUND", SAME, "EUR", 3009),
     (sold_and_refunded, "SL", "REFUND", 0.01, "EUR", 3009),
+    (sold_and_refunded, "SL", "REFUND", 0, "EUR", 3009),
     (sold_and_refunded, "SL", "VOID", None, None, 3004),
     (sold_and_refunded, "RF", "VOID", None, None, 3004),
     (sold_and_refunded, "RF", "REFUND", SAME, "EUR", 3005),
@@ -191,23 +198,26 @@ def test_a_refused_move_changes_nothing_and_leaves_its_id_free(sandbox, shop, mo
     "\u0416" * 20, "' or 1=1 --         "])
 @pytest.mark.parametrize("kind", ["SETTLE", "VOID", "REFUND"])
 def test_an_unknown_reference_is_not_found(shop, kind, reference):
-    answer = shop.send(request(shop, kind, reference=reference))
-    assert_erroneous(answer, 3003, "demo_merchant")
+    """Whatever the amount."""
+    for amount in ({}, {"amount": 0}):
+        answer = shop.send(request(shop, kind, reference=reference, **amount))
+        assert_erroneous(answer, 3003, "demo_merchant")
 
 
 @pytest.mark.parametrize("kind", ["SETTLE", "VOID", "REFUND"])
 def test_a_reference_in_other_letters_or_of_another_type_is_unknown(shop, kind):
     auth, sale = succeeded(shop.auth())["reference"], succeeded(shop.sale())["reference"]
     for wrong in ("SL" + auth[2:], "AT" + sale[2:], "ST" + auth[2:], "RF" + sale[2:],
+                  "A3" + auth[2:], "S3" + auth[2:], "A3" + sale[2:], "S3" + sale[2:],
                   "at" + auth[2:], "VD" + auth[2:], auth.lower(), sale.lower()):
         if wrong not in (auth, sale):
             answer = shop.send(request(shop, kind, reference=wrong))
             assert_erroneous(answer, 3003, "demo_merchant")
 
 
-@pytest.mark.parametrize("kind", ["AUTH", "SALE"])
-def test_an_unknown_token_is_not_found(shop, kind):
-    sent = request(shop, f"{kind} by token", card_holder="ANN LEE")
+@pytest.mark.parametrize("form", TOKEN_FORMS)
+def test_an_unknown_token_is_not_found(shop, form):
+    sent = request(shop, form, card_holder="ANN LEE", token=NO_TOKEN)
     assert_erroneous(shop.send(sent), 3002, "demo_merchant")
     succeeded(shop.sale(transaction_unique_id=sent["transaction_unique_id"]))
 
@@ -254,14 +264,12 @@ def test_a_refusal_by_the_bank_leaves_the_payment_as_it_was(sandbox, shop):
 # ---- ids ----
 
 
-@pytest.mark.parametrize("form", OPENINGS + ("SETTLE", "REFUND", "VOID"))
+@pytest.mark.parametrize("form", PAYING + FOLLOWING)
 def test_an_id_is_used_once(shop, form):
     """By any type; and the second request is refused, not answered like the first."""
     used = unique_id()
     first = succeeded(shop.sale(transaction_unique_id=used))
     fields = request(shop, form, transaction_unique_id=used)
-    if form in OPENINGS:
-        fields["card_holder"] = "ANN LEE"
     for _ in range(2):
         answer = shop.send(fields)
         assert_erroneous(answer, 3001, "demo_merchant")

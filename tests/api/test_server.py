@@ -14,8 +14,8 @@ import urllib.parse
 
 import pytest
 
-from turnpike import (BINARY, Host, Program, State, call, call_json, cli, operation, operation_id,
-                      succeeded, verify, wait_until, write_config)
+from turnpike import (BINARY, LINK_SECONDS, Host, Program, State, call, call_json, cli, operation,
+                      operation_id, succeeded, verify, wait_until, write_config)
 
 
 def port_of(url):
@@ -203,7 +203,8 @@ def test_a_stop_that_takes_too_long_leaves_the_rest_to_the_next_start(start, see
     shopper.join(10)
     assert told["code"] == 11, "an answer, though not the last word"
     again = start(data=seeded, config=config)
-    assert wait_until(lambda: again.operation(told["reference"])["state"] == State.REVERSED)
+    assert wait_until(lambda: again.operation(told["reference"])["state"] == State.REVERSED,
+                      LINK_SECONDS)
     assert host.position(told["reference"])["captured_minor"] == 0
 
 

@@ -38,6 +38,7 @@ FOLDERS = []  # of every program that was started
 CARDS = set()  # every card number that a shop has sent
 
 READY_SECONDS, END_SECONDS = 60, 60
+LINK_SECONDS = 2  # a start with a host that is there: what waits for a link has gone out by then
 SANITIZER = re.compile(r"ERROR: \w*Sanitizer|WARNING: ThreadSanitizer|: runtime error: ")
 
 _numbers = itertools.count(1)

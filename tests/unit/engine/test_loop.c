@@ -291,7 +291,7 @@ static void listen_to(struct loop_watch *w, unsigned events)
     e->heard |= events;
     e->calls++;
     if ((events & LOOP_READ) != 0)
-        (void)read(w->fd, &byte, 1);
+        assert_int_equal(read(w->fd, &byte, 1), 1);
     if (e->other != NULL)
         loop_remove(e->b->loop, &e->other->watch);
     if ((events & LOOP_ERROR) != 0)
