@@ -106,7 +106,8 @@ def test_what_is_not_there_is_not_found(shop):
 def test_a_reference_is_compared_to_the_letter(shop):
     reference = make(shop, "SALE")["reference"]
     for wrong in (reference.lower(), "AT" + reference[2:], "ST" + reference[2:],
-                  "A3" + reference[2:], "S3" + reference[2:], "sl" + reference[2:], reference[:2] + "ff" + reference[4:]):
+                  "A3" + reference[2:], "S3" + reference[2:], "sl" + reference[2:],
+                  reference[:2] + "ff" + reference[4:]):
         assert_nothing_found(shop.check(wrong))
 
 

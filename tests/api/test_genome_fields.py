@@ -1,7 +1,7 @@
 """Every field rule of POST /api/cc, for every transaction type that it belongs to.
 
-The rows come from genome.py. A request that passes all of them is answered PASSED[form], and nothing
-of it is recorded; only where the card holder is what is looked at, the payment is made.
+The rows come from genome.py. A request that passes all of them is answered PASSED[form], and
+nothing of it is recorded; only where the card holder is what is looked at, the payment is made.
 """
 
 import pytest
