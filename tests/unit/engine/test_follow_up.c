@@ -529,12 +529,17 @@ static void many_windows_end_in_several_steps(void **state)
     for (int i = 0; i < HOLDS; i++)
         ids[i] = approved(w, CMD_AUTHORIZE, 1000);
     clock_advance(&w->clock, 7 * DAY);
+    struct wish *capture = ask_for(w, CMD_CAPTURE, ids[HOLDS - 1], 1000);
+    step(w);
+    assert_stands(w, ids[0], OPS_APPROVED, PAY_VOIDED);
+    assert_stands(w, ids[HOLDS - 1], OPS_APPROVED, PAY_AUTHORIZED); /* not its turn yet */
+    assert_told(capture, OUT_WINDOW_CLOSED);
     int steps = 0;
     while (engine_next_due(w->engine) <= clock_now_ms(&w->clock)) {
         step(w);
         assert_true(++steps < 10);
     }
-    assert_true(steps > 1);
+    assert_true(steps > 0);
     for (int i = 0; i < HOLDS; i++)
         assert_stands(w, ids[i], OPS_APPROVED, PAY_VOIDED);
     assert_int_equal(number(w, "SELECT count(*) FROM operation WHERE kind = 5"), HOLDS);
