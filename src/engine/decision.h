@@ -10,6 +10,7 @@
 
 #include "base/id.h"
 #include "engine/engine.h"
+#include "engine/timers.h"
 #include "engine/workset.h"
 
 enum { BATCH_EVENTS = 512, EFFECTS_PER_EVENT = 4, ENTRIES_PER_EVENT = 8 };
@@ -87,8 +88,7 @@ bool operation_apply(
 
 /* An event of a link, or a timer's OPE_REPEAT, for a loaded operation. */
 void decide_answer(struct decision *d, const struct acquirer_event *ev);
-/* now: it is not due yet, but its link has come up. */
-void decide_repeat(struct decision *d, struct row_key operation, bool now);
+void decide_repeat(struct decision *d, const struct timer *t);
 
 /* The window of p has ended. */
 void decide_expiry(struct decision *d, struct payment_row *p);

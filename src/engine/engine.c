@@ -25,6 +25,7 @@ enum {
     RETRY_MS = 1000, /* after a failed commit */
     EXPIRIES = 64,   /* windows ended in one step */
     REKEY_SLICE = 64,
+    SETTLE_MS = 5000, /* after a start links have so long to come up; then advices go at once */
     PATIENCE_MS = 30000,
     MAX_WAITING = 20000,
     BATCH_ARENA = 256 * 1024 * 1024,
@@ -111,9 +112,10 @@ static bool recover_one(struct engine *e, const struct operation_row *o, int64_t
     };
     if (o->state != OPS_SENT)
         return true; /* IN_DOUBT: its reversal stands in the list by itself */
-    if (o->next_ms != 0) {
+    if (kind_is_advice(o->kind)) {
         t.kind = TIMER_REPEAT;
-        t.at_ms = o->next_ms;
+        t.resumed = true;
+        t.at_ms = now_ms + SETTLE_MS > o->next_ms ? now_ms + SETTLE_MS : o->next_ms;
     }
     if (!timers_reserve(&e->timers, 1))
         return false;
@@ -310,11 +312,13 @@ void engine_let_go(struct engine *e)
         struct command *c = queue_entry(e->backlog, struct command, node);
         e->backlog = e->backlog->next;
         c->reply.outcome = OUT_OVERLOADED;
+        c->reply.at_ms = clock_now_ms(e->config.clock);
         finish(e, c);
     }
     struct command *c;
     while ((c = waiters_take_any(&e->waiters)) != NULL) {
         c->reply.outcome = OUT_PENDING;
+        c->reply.at_ms = clock_now_ms(e->config.clock);
         finish(e, c);
     }
 }
@@ -464,7 +468,7 @@ static void decide(struct engine *e, struct decision *d)
     for (size_t i = 0; i < b->n_events; i++)
         decide_answer(d, &b->events[i]);
     for (size_t i = 0; i < b->n_repeats; i++)
-        decide_repeat(d, b->repeats[i].operation, b->repeats[i].now);
+        decide_repeat(d, &b->repeats[i]);
     for (size_t i = 0; i < b->n_expired; i++)
         decide_expiry(d, payment_get(e->rows,
                              (struct row_key) { b->expired[i]->merchant_id, b->expired[i]->id }));

@@ -38,6 +38,7 @@ static void close_reversed(struct decision *d, struct operation_row *o, const st
 static void repeat_later(struct decision *d, struct operation_row *o, const struct hearing *h);
 static void acknowledge(struct decision *d, struct operation_row *o, const struct hearing *h);
 static void call_a_person(struct decision *d, struct operation_row *o, const struct hearing *h);
+static void hand_over(struct decision *d, struct operation_row *o, const struct hearing *h);
 
 #define KIND(k)  (1u << (k))
 #define REQUESTS (KIND(OPK_AUTHORIZE) | KIND(OPK_SALE) | KIND(OPK_REFUND))
@@ -64,7 +65,7 @@ static const struct operation_edge {
     { REQUESTS,           OPS_IN_DOUBT, OPE_REVERSED,      OPS_REVERSED, close_reversed     },
     { REQUESTS,           OPS_IN_DOUBT, OPE_STUCK,         OPS_MANUAL,   call_a_person      },
     { OPENINGS,           OPS_REVERSED, OPE_LATE_APPROVAL, OPS_IN_DOUBT, start_reversal     },
-    { KIND(OPK_REFUND),   OPS_REVERSED, OPE_LATE_APPROVAL, OPS_MANUAL,   call_a_person      },
+    { KIND(OPK_REFUND),   OPS_REVERSED, OPE_LATE_APPROVAL, OPS_MANUAL,   hand_over          },
     { CAPTURE | ADVICES,  OPS_SENT,     OPE_SILENCE,       OPS_SENT,     repeat_later       },
     { ADVICES,            OPS_SENT,     OPE_NOT_SENT,      OPS_SENT,     repeat_later       },
     { CAPTURE | ADVICES,  OPS_SENT,     OPE_REPEAT,        OPS_SENT,     send_again         },
@@ -302,6 +303,7 @@ static void book_approval(struct decision *d, struct operation_row *o, const str
 {
     struct payment_row *p = payment_of(d, o);
     keep_answer(o, h);
+    o->next_ms = 0;
     tell(d, o, OUT_APPROVED);
     switch (o->kind) {
     case OPK_AUTHORIZE:
@@ -319,18 +321,28 @@ static void book_approval(struct decision *d, struct operation_row *o, const str
     }
 }
 
+/* A hold that was not captured after all may have come to its end meanwhile. */
+static void refused(struct decision *d, struct operation_row *o)
+{
+    struct payment_row *p = payment_of(d, o);
+    move_payment(d, p, PE_REFUSED);
+    if (o->kind == OPK_CAPTURE)
+        effect_add(d, (struct effect) { .kind = EFFECT_EXPIRE, .at_ms = p->expires_ms });
+}
+
 static void keep_reason(struct decision *d, struct operation_row *o, const struct hearing *h)
 {
     keep_answer(o, h);
+    o->next_ms = 0;
     tell(d, o, h->outcome);
-    move_payment(d, payment_of(d, o), PE_REFUSED);
+    refused(d, o);
 }
 
 static void never_left(struct decision *d, struct operation_row *o, const struct hearing *h)
 {
     (void)h;
     tell(d, o, OUT_HOST_DOWN);
-    move_payment(d, payment_of(d, o), PE_REFUSED);
+    refused(d, o);
 }
 
 /* The payment of a refund stays REFUNDING; the opening's goes back to where it came from. */
@@ -376,22 +388,23 @@ static void acknowledge(struct decision *d, struct operation_row *o, const struc
 }
 
 /* Nothing the engine may do by itself is left: an operator reads the log and the row. */
-static void call_a_person(struct decision *d, struct operation_row *o, const struct hearing *h)
+static void hand_over(struct decision *d, struct operation_row *o, const struct hearing *h)
 {
+    (void)d;
     o->next_ms = 0;
     if (h->answer != NULL)
         memcpy(o->de39, h->answer->de39, sizeof o->de39);
     log_event(LOG_ERROR, "operation.manual", "op=%016llX kind=%s de39=\"%s\" attempts=%u",
         (unsigned long long)o->id, operation_kind_name(o->kind), o->de39, o->attempts);
-    if (o->kind == OPK_REVERSAL) {
+}
+
+static void call_a_person(struct decision *d, struct operation_row *o, const struct hearing *h)
+{
+    hand_over(d, o, h);
+    if (o->kind == OPK_REVERSAL)
         (void)operation_apply(d, parent_of(d, o), OPE_STUCK, NULL);
-        return;
-    }
-    struct payment_row *p = payment_of(d, o);
-    bool own = o->kind == OPK_CAPTURE || p->state == PAY_REVERSING ||
-               (is_refund(o) && p->state == PAY_REFUNDING);
-    if (own)
-        move_payment(d, p, PE_STUCK);
+    else if (o->kind != OPK_VOID && o->kind != OPK_RELEASE)
+        move_payment(d, payment_of(d, o), PE_STUCK);
 }
 
 /* ---- from an event to an edge ---- */
@@ -474,12 +487,15 @@ void decide_answer(struct decision *d, const struct acquirer_event *ev)
         what = answered_event(o, code, ev->de39);
         break;
     case ACQ_LATE_ANSWER:
-        if (kind_is_advice(o->kind))
+        if (kind_is_advice(o->kind)) {
             what = answered_event(o, code, ev->de39);
-        else if (code->class == ANSWER_APPROVED || code->class == ANSWER_PARTIAL)
-            what = OPE_LATE_APPROVAL;
-        else
+            if (what == OPE_SILENCE)
+                return; /* it is being repeated already */
+            break;
+        }
+        if (code->class != ANSWER_APPROVED && code->class != ANSWER_PARTIAL)
             return; /* a late refusal: the reversal that is under way will find nothing */
+        what = OPE_LATE_APPROVAL;
         h.outcome = OUT_NONE;
         break;
     case ACQ_NOT_SENT:
@@ -493,10 +509,13 @@ void decide_answer(struct decision *d, const struct acquirer_event *ev)
             (unsigned long long)o->id, operation_state_name(o->state), event_names[what]);
 }
 
-void decide_repeat(struct decision *d, struct row_key operation, bool now)
+void decide_repeat(struct decision *d, const struct timer *t)
 {
-    struct operation_row *o = operation_get(d->rows, operation);
-    if (o != NULL && o->next_ms != 0 && (now || o->next_ms <= d->now_ms))
+    struct operation_row *o = operation_get(d->rows, t->operation);
+    if (o == NULL)
+        return;
+    bool waits = o->next_ms != 0 && (t->now || o->next_ms <= d->now_ms);
+    if (waits || t->resumed)
         (void)operation_apply(d, o, OPE_REPEAT, NULL);
 }
 

@@ -19,7 +19,8 @@ enum timer_kind {
 struct timer {
     int64_t at_ms;
     enum timer_kind kind;
-    bool now; /* its link has come up: due whatever the row says */
+    bool now;     /* its link has come up: due whatever the row says */
+    bool resumed; /* found at start: nothing is under way, whatever the row says */
     struct row_key operation;
 };
 

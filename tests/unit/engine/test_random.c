@@ -190,8 +190,6 @@ static void host_receive(struct chaos *c)
         *d = (struct due) { .sent = s, .fate = fate };
         if (arrives)
             (void)str_copy(d->de39, sizeof d->de39, str_of(host_decide(c, s)));
-        if (fate == FATE_LATE && s->m.kind == OPK_CAPTURE && strcmp(d->de39, "00") != 0)
-            d->fate = FATE_LOST;
     }
 }
 
