@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/metric.h"
 #include "engine/decision.h"
+#include "engine/flights.h"
 #include "engine/machine.h"
 #include "engine/timers.h"
 #include "engine/waiters.h"
@@ -62,6 +63,7 @@ struct engine {
     char stan_names[LINKS_MAX][32];
     struct timers timers;
     struct waiters waiters;
+    struct flights *flights;
     int64_t next_expiry_ms, probe_ms;
     bool link_came_up; /* advices that wait are due, those of this batch included */
 
@@ -181,7 +183,9 @@ struct engine *engine_new(const struct engine_config *config, char *why, size_t 
     atomic_init(&e->rekey_left, -1);
     arena_init(&e->arena, BATCH_ARENA);
     e->rows = workset_new(ROWS);
-    bool ok = e->rows != NULL && arena_alloc(&e->arena, BATCH_ARENA_FIRST) != NULL &&
+    e->flights = flights_new();
+    bool ok = e->rows != NULL && e->flights != NULL &&
+              arena_alloc(&e->arena, BATCH_ARENA_FIRST) != NULL &&
               waiters_init(&e->waiters, e->config.max_waiting) &&
               timers_reserve(&e->timers, e->config.max_waiting);
     if (!ok)
@@ -201,6 +205,7 @@ void engine_free(struct engine *e)
     timers_free(&e->timers);
     waiters_free(&e->waiters);
     workset_free(e->rows);
+    flights_free(e->flights);
     arena_free(&e->arena);
     free(e);
 }
@@ -419,7 +424,8 @@ static void want_first(struct engine *e, struct decision *d)
     for (size_t i = 0; i < b->n_commands; i++)
         command_want(d, b->commands[i]);
     for (size_t i = 0; i < b->n_events; i++)
-        want_operation(e->rows, b->events[i].operation);
+        if (!flights_take(e->flights, b->events[i].operation, e->rows))
+            want_operation(e->rows, b->events[i].operation);
     for (size_t i = 0; i < b->n_repeats; i++)
         want_operation(e->rows, b->repeats[i].operation);
     for (size_t i = 0; i < b->n_expired; i++) {
@@ -578,6 +584,8 @@ static void wait_for(struct engine *e, struct decision *d, const struct effect *
     const struct operation_row *o = f->operation;
     sodium_memzero(&f->command->card, sizeof f->command->card);
     waiters_add(&e->waiters, o->id, f->command);
+    flights_keep(
+        e->flights, o, payment_get(e->rows, (struct row_key) { o->merchant_id, o->payment_id }));
     if (kind_is_advice(o->kind))
         timers_add(&e->timers, (struct timer) { .at_ms = d->now_ms + e->config.advice_wait_ms,
                                    .kind = TIMER_PATIENCE,

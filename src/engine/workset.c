@@ -342,12 +342,22 @@ struct card_row *token_get(struct workset *w, int64_t merchant_id, const uint8_t
     return get(w, bytes_key(BY_TOKEN, merchant_id, token));
 }
 
-void payment_adopt(struct workset *w, struct payment_row *p)
+static void adopt(struct workset *w, enum by by, const void *row)
 {
-    struct row_key key = { p->merchant_id, p->id };
-    struct slot *s = slot_of(w, id_key(BY_PAYMENT, &key), true);
+    struct row_key key = key_of_row(by, row);
+    struct slot *s = slot_of(w, id_key(by, &key), true);
     if (s->standing == WANTED)
-        place(w, s, p);
+        place(w, s, row);
+}
+
+void payment_adopt(struct workset *w, const struct payment_row *p)
+{
+    adopt(w, BY_PAYMENT, p);
+}
+
+void operation_adopt(struct workset *w, const struct operation_row *o)
+{
+    adopt(w, BY_OPERATION, o);
 }
 
 /* Makes the row findable under k. */

@@ -40,7 +40,8 @@ struct card_row *fingerprint_get(
 struct card_row *token_get(struct workset *w, int64_t merchant_id, const uint8_t token[16]);
 
 /* Puts a row that was loaded in another way (store_expired) into the set. */
-void payment_adopt(struct workset *w, struct payment_row *p);
+void payment_adopt(struct workset *w, const struct payment_row *p);
+void operation_adopt(struct workset *w, const struct operation_row *o);
 
 /* A copy of the filled row, found by every key of it from then on. Its keys must be absent. */
 struct operation_row *operation_add(struct workset *w, const struct operation_row *filled);
