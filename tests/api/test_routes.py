@@ -1,4 +1,4 @@
-"""Several acquirer links: who takes a payment, where its follow-ups go, and what a lost link does."""
+"""Several acquirer links: who takes a payment, where its follow-ups go, what a lost link does."""
 
 import pytest
 
