@@ -44,10 +44,7 @@ struct metric {
         .kind = METRIC_IS_HISTOGRAM, .name = (n), .help = (h), .labels = (l)                       \
     }
 
-/*
- * Lists m; a second call with the same m does nothing. Metrics of one name must be registered one
- * after the other.
- */
+/* Lists m beside those of its name; a second call with the same m does nothing. */
 void metric_register(struct metric *m);
 
 void metric_add(struct metric *m, int64_t by);        /* counter, gauge */

@@ -62,15 +62,6 @@ static void offline_close(struct offline *f)
         (void)close(f->lock_fd);
 }
 
-static bool reseal(struct offline *f, struct card_row *card)
-{
-    char pan[20];
-    bool ok = vault_open_card(f->vault, card, pan) == VAULT_OK &&
-              vault_seal_card(f->vault, &f->rng, card, str_of(pan)) == VAULT_OK;
-    sodium_memzero(pan, sizeof pan);
-    return ok;
-}
-
 static bool reseal_cards(struct offline *f, struct arena *a)
 {
     size_t n = SLICE;
@@ -80,7 +71,7 @@ static bool reseal_cards(struct offline *f, struct arena *a)
         bool ok = store_cards_of_other_keys(
                       f->store, a, vault_newest_key(f->vault), SLICE, &cards, &n) == STORE_OK;
         for (size_t i = 0; ok && i < n; i++)
-            ok = reseal(f, cards[i]);
+            ok = vault_reseal_card(f->vault, &f->rng, cards[i]) == VAULT_OK;
         if (ok && n > 0)
             ok = store_commit(f->store, &(struct store_changes) { .cards = cards, .n_cards = n }) ==
                  STORE_OK;

@@ -699,18 +699,6 @@ static void checkpoint(struct engine *e)
         (void)store_checkpoint(e->config.store, false, &bytes);
 }
 
-static bool reseal(struct engine *e, struct card_row *card)
-{
-    char pan[20];
-    bool ok = vault_open_card(e->config.vault, card, pan) == VAULT_OK &&
-              vault_seal_card(e->config.vault, e->config.rng, card, str_of(pan)) == VAULT_OK;
-    sodium_memzero(pan, sizeof pan);
-    if (!ok)
-        log_event(LOG_ERROR, "engine.rekey_failed", "card=%016llX key=%u",
-            (unsigned long long)card->id, card->key_id);
-    return ok;
-}
-
 /* One slice of re-sealing; stops asking when nothing is left, or when a card cannot be opened. */
 static void rekey(struct engine *e)
 {
@@ -723,7 +711,7 @@ static void rekey(struct engine *e)
         e->config.store, &e->arena, vault_newest_key(e->config.vault), REKEY_SLICE, &cards, &n);
     bool ok = result == STORE_OK;
     for (size_t i = 0; ok && i < n; i++)
-        ok = reseal(e, cards[i]);
+        ok = vault_reseal_card(e->config.vault, e->config.rng, cards[i]) == VAULT_OK;
     if (ok && n > 0)
         ok = store_commit(e->config.store,
                  &(struct store_changes) { .cards = cards, .n_cards = n }) == STORE_OK;

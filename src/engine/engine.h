@@ -77,7 +77,10 @@ void engine_checkpoint(struct engine *e);
  * Any thread.
  */
 void engine_rekey(struct engine *e);
-/* Cards still to be sealed again; -1 while not known yet. Any thread. */
+/*
+ * 0: all cards are under the newest key; -1: it goes on; above 0: stuck, a card could not be opened.
+ * Any thread.
+ */
 int64_t engine_rekey_left(const struct engine *e);
 
 /*

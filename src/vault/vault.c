@@ -13,6 +13,7 @@
  */
 #include "vault/vault.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "vault/keyring.h"
 
 #include <assert.h>
@@ -357,6 +358,22 @@ enum vault_result vault_open_card(struct vault *v, const struct card_row *card, 
     struct bound to = bound_to_card(card);
     enum vault_result result = open_under(v, card->key_id, &to, card->sealed, n, (uint8_t *)pan);
     assert(result != VAULT_OK || str_is_digits((struct str) { pan, n - NONCE - TAG }));
+    return result;
+}
+
+enum vault_result vault_reseal_card(struct vault *v, struct rng *rng, struct card_row *card)
+{
+    char pan[20];
+    struct card_row sealed = *card;
+    enum vault_result result = vault_open_card(v, card, pan);
+    if (result == VAULT_OK)
+        result = vault_seal_card(v, rng, &sealed, str_of(pan));
+    sodium_memzero(pan, sizeof pan);
+    if (result == VAULT_OK)
+        *card = sealed;
+    else
+        log_event(LOG_ERROR, "vault.reseal_failed", "card=%016llX key=%u",
+            (unsigned long long)card->id, card->key_id);
     return result;
 }
 

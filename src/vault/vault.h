@@ -71,6 +71,9 @@ enum vault_result vault_seal_card(
 /* Opens it: pan gets 12..19 digits and a NUL, or is empty; the caller wipes it. Any thread. */
 enum vault_result vault_open_card(struct vault *v, const struct card_row *card, char pan[20]);
 
+/* Opens it and seals it under the newest key; on failure it is unchanged, and the log says which. */
+enum vault_result vault_reseal_card(struct vault *v, struct rng *rng, struct card_row *card);
+
 void vault_fingerprint(struct vault *v, int64_t merchant_id, struct str pan, uint8_t out[16]);
 
 /*

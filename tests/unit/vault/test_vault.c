@@ -260,6 +260,25 @@ static void a_fingerprint_outlives_the_keys(void **state)
 
 /* Texts. */
 
+static void a_card_is_sealed_again_under_the_newest_key_or_left_as_it_was(void **state)
+{
+    (void)state;
+    char pan[20];
+    struct card_row card = sealed_card(), broken = card;
+    uint32_t before = card.key_id;
+    assert_true(vault_add_key(vault, ring_path, 1700000000000, why, sizeof why));
+    assert_int_equal(vault_reseal_card(vault, &rng, &card), VAULT_OK);
+    assert_int_equal(card.key_id, vault_newest_key(vault));
+    assert_int_not_equal(card.key_id, before);
+    assert_int_equal(vault_open_card(vault, &card, pan), VAULT_OK);
+    assert_string_equal(pan, PAN);
+
+    broken.sealed[20] ^= 1;
+    struct card_row copy = broken;
+    assert_int_equal(vault_reseal_card(vault, &rng, &broken), VAULT_TAMPERED);
+    assert_memory_equal(&broken, &copy, sizeof copy);
+}
+
 static void a_sealed_text_opens_under_its_label_and_owner(void **state)
 {
     (void)state;
@@ -450,6 +469,7 @@ int main(void)
         ON_A_VAULT(a_key_added_elsewhere_is_known_after_a_reload),
         ON_A_VAULT(a_fingerprint_is_the_keyed_hash_of_merchant_and_number),
         ON_A_VAULT(a_fingerprint_outlives_the_keys),
+        ON_A_VAULT(a_card_is_sealed_again_under_the_newest_key_or_left_as_it_was),
         ON_A_VAULT(a_sealed_text_opens_under_its_label_and_owner),
         ON_A_VAULT(a_text_sealed_by_another_implementation_opens),
         ON_A_VAULT(a_text_does_not_open_under_another_label_or_owner),
