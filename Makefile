@@ -3,7 +3,7 @@
 PREFIX ?= /usr/local
 WERROR := $(if $(filter true,$(CI)),true,false)
 
-.PHONY: all demo run check bench fuzz coverage install clean
+.PHONY: all demo run check bench sim crash faults fuzz coverage mutate install clean
 
 all:
 	@tools/install-deps build
@@ -28,6 +28,23 @@ bench: all
 	@tools/install-deps bench
 	@bench/run --turnpike build/turnpike $(ARGS)
 
+# The simulation: SEEDS runs, each played from its seed alone. FIRST=n begins elsewhere.
+sim:
+	@tools/install-deps build
+	@SEEDS=$(or $(SEEDS),1000) tools/sim
+
+# Kills the gateway KILLS times under load, at random and at every named point of its write path.
+crash: all
+	@tools/install-deps check
+	@CRASH_KILLS=$(or $(KILLS),200) TURNPIKE=$(CURDIR)/build/turnpike PYTHONDONTWRITEBYTECODE=1 \
+		/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/crash
+
+# The n-th allocation, write, sync, send and receive fails, for every n.
+faults: all
+	@tools/install-deps check
+	@FAULTS_STRIDE=1 TURNPIKE=$(CURDIR)/build/turnpike PYTHONDONTWRITEBYTECODE=1 \
+		/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/faults
+
 # Every fuzz target of tests/fuzz for FUZZ_SECONDS each.
 fuzz:
 	@tools/install-deps build fuzz
@@ -37,6 +54,11 @@ fuzz:
 coverage:
 	@tools/install-deps build check
 	@tools/coverage
+
+# Plants small mistakes into the money core, one at a time; the unit tests must notice. MUTANTS=all plants all.
+mutate:
+	@tools/install-deps build check
+	@tools/mutate
 
 # To PREFIX, under DESTDIR when that is given.
 install: all
