@@ -25,9 +25,23 @@ static void on_transfer_encoding(struct walk *w, struct str value)
         w->f->fault = "transfer-encoding";
 }
 
+/* What a host name, an address and a port are made of (RFC 3986 §3.2.2): no blank, no path. */
+static bool is_host(struct str s)
+{
+    static const char others[] = "-._~%!$&'()*+,;=:[]";
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (!letter && (c < '0' || c > '9') && memchr(others, c, sizeof others - 1) == NULL)
+            return false;
+    }
+    return true;
+}
+
 static void on_host(struct walk *w, struct str value)
 {
-    (void)value;
+    if (!is_host(value))
+        w->f->fault = "host";
     if (++w->hosts > 1)
         w->f->fault = "repeated host";
 }

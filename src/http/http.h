@@ -15,7 +15,7 @@
  * once it has been told to quiesce. A client that takes too long is cut off. Every response carries
  * Content-Type, Content-Length, X-Request-Id, Cache-Control: no-store and X-Content-Type-Options:
  * nosniff; but what libmicrohttpd itself cannot read (a Content-Length that is no number, a broken
- * chunk, another protocol) it answers with a bare 4xx or 505 of its own, and closes.
+ * chunk, another protocol) it answers with a bare 4xx, 500 or 505 of its own, and closes.
  */
 #ifndef TURNPIKE_HTTP_HTTP_H
 #define TURNPIKE_HTTP_HTTP_H

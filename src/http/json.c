@@ -294,8 +294,8 @@ bool json_scalar_text(const json_t *value, struct arena *a, struct str *out)
 
 struct str json_print(const json_t *value, struct arena *a)
 {
-    char *text = json_dumps(
-        value, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(JSON_MAX_DIGITS));
+    char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_PRESERVE_ORDER |
+                                       JSON_REAL_PRECISION(JSON_MAX_DIGITS));
     struct str printed = text != NULL ? arena_str(a, str_of(text)) : STR_EMPTY;
     give_back(text);
     return printed;

@@ -104,3 +104,52 @@ int luhn_rest(struct str digits)
     }
     return sum % 10;
 }
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* Where the longest card number that begins at start, a digit, ends; start when none does. */
+static size_t card_end(const char *text, size_t n, size_t start)
+{
+    enum { SHORTEST = 13, LONGEST = 19 };
+    char digits[LONGEST];
+    size_t count = 0, end = start;
+    for (size_t i = start; i < n; i++) {
+        if (!is_digit(text[i])) {
+            if ((text[i] != ' ' && text[i] != '-') || !is_digit(text[i - 1]))
+                break;
+            continue;
+        }
+        if (count == LONGEST)
+            break;
+        digits[count++] = text[i];
+        struct str number = { digits, count };
+        bool group_ends = i + 1 == n || !is_digit(text[i + 1]);
+        if (group_ends && count >= SHORTEST && luhn_rest(number) == 0 &&
+            brand_of(number) != BRAND_UNKNOWN)
+            end = i + 1;
+    }
+    return end;
+}
+
+static void mask(char *text, size_t n)
+{
+    size_t digits = 0, seen = 0;
+    for (size_t i = 0; i < n; i++)
+        digits += is_digit(text[i]) ? 1 : 0;
+    for (size_t i = 0; i < n; i++)
+        if (is_digit(text[i]) && ++seen > 6 && seen <= digits - 4)
+            text[i] = '*';
+}
+
+void brand_mask_cards(char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        bool begins = is_digit(text[i]) && (i == 0 || !is_digit(text[i - 1]));
+        size_t end = begins ? card_end(text, n, i) : i;
+        mask(text + i, end - i);
+        i = end > i ? end - 1 : i;
+    }
+}

@@ -30,6 +30,13 @@ enum card_brand brand_of(struct str pan);
 const char *brand_name(enum card_brand b);
 bool brand_by_name(struct str name, enum card_brand *out);
 
+/*
+ * Writes stars over card numbers in free text, but for their first six and last four digits: 13 to
+ * 19 digits of a known brand with a right Luhn sum, in one piece or in groups parted by single
+ * blanks or dashes.
+ */
+void brand_mask_cards(char *text, size_t n);
+
 /* The sum of Luhn modulo 10: 0 for a valid number. s must be digits. */
 int luhn_rest(struct str digits);
 

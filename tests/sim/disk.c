@@ -77,7 +77,8 @@ static void put(struct bytes *b, size_t at, const void *p, size_t n)
 {
     if (at + n > b->n)
         resize(b, at + n);
-    memcpy(b->p + at, p, n);
+    if (n > 0)
+        memcpy(b->p + at, p, n);
 }
 
 static void apply(struct bytes *b, const struct patch *p)
@@ -203,7 +204,7 @@ void disk_restart(struct rng *rng, bool power_cut)
         }
         forget_patches(f);
         f->seen.n = 0;
-        put(&f->seen, 0, f->durable.n > 0 ? f->durable.p : "", f->durable.n);
+        put(&f->seen, 0, f->durable.p, f->durable.n);
     }
     disk.dead = false;
     disk.die_at = 0;

@@ -10,6 +10,7 @@
 #include "base/money.h"
 #include "http/form.h"
 #include "http/json.h"
+#include "vault/brand.h"
 
 #include <assert.h>
 #include <string.h>
@@ -261,7 +262,10 @@ static void fill_card(struct genome_call *c)
     command->card.expiry_yymm = (uint16_t)(year % 100 * 100 + month);
 }
 
-/* Only fields that have passed a rule of this type are kept. */
+/*
+ * Only fields that have passed a rule of this type are kept, and a card number that somebody typed
+ * into one of them is not.
+ */
 static bool fill_facts(struct genome_call *c)
 {
     enum { FACTS_MAX = 16 * 1024 };
@@ -278,7 +282,9 @@ static bool fill_facts(struct genome_call *c)
         buf_byte(&json, json.n == 0 ? '{' : ',');
         json_write_string(&json, str_of(genome_field_name(f)));
         buf_byte(&json, ':');
+        size_t before = json.n;
         json_write_string(&json, c->values[f].text);
+        brand_mask_cards(json.p + before, json.n - before);
     }
     if (json.n > 0)
         buf_byte(&json, '}');

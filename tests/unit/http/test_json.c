@@ -215,6 +215,20 @@ static void strings_are_escaped(void **state)
     assert_written(STR("a\xff\xc3"), "\"a\\ufffd\\ufffd\"");
 }
 
+/* An empty text would mean that there was no room. */
+static void any_value_is_printed_scalars_too(void **state)
+{
+    static const char *const texts[] = { "\"x\"", "7", "1.5", "true", "null", "[1,\"a\"]",
+        "{\"b\":1,\"a\":{}}" };
+    (void)state;
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        json_t *value = json_loads(texts[i], JSON_DECODE_ANY, NULL);
+        assert_non_null(value);
+        assert_true(str_eq(json_print(value, &arena), str_of(texts[i])));
+        json_decref(value);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -229,6 +243,7 @@ int main(void)
         cmocka_unit_test(only_scalars_have_a_text),
         cmocka_unit_test(a_full_arena_gives_no_text),
         cmocka_unit_test(strings_are_escaped),
+        cmocka_unit_test(any_value_is_printed_scalars_too),
     };
     return cmocka_run_group_tests(tests, make_arena, free_arena);
 }

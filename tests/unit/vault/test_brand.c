@@ -143,6 +143,36 @@ static void one_wrong_digit_never_passes(void **state)
     }
 }
 
+static void card_numbers_in_free_text_are_masked(void **state)
+{
+    static const struct {
+        const char *text, *masked;
+    } rows[] = {
+        { "4111111111111111", "411111******1111" },
+        { "my card: 5555 5555 5555 4444!", "my card: 5555 55** **** 4444!" },
+        { "3782-822463-10005", "3782-82****-*0005" },
+        { "flat 12 4111111111111111 5th floor", "flat 12 411111******1111 5th floor" },
+        { "4111111111111111 4111111111111111", "411111******1111 411111******1111" },
+        { "(4111111111111111)", "(411111******1111)" },
+        /* what is none: a wrong sum, no brand, too short, too long, other separators */
+        { "4111111111111112", "4111111111111112" },
+        { "0000000000000000", "0000000000000000" },
+        { "1795298470123", "1795298470123" },
+        { "41111111111111113333", "41111111111111113333" },
+        { "411111111111", "411111111111" },
+        { "4111  1111 1111 1111", "4111  1111 1111 1111" },
+        { "4111.1111.1111.1111", "4111.1111.1111.1111" },
+        { "", "" },
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char text[64];
+        assert_true(str_copy(text, sizeof text, str_of(rows[i].text)));
+        brand_mask_cards(text, strlen(text));
+        assert_string_equal(text, rows[i].masked);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,6 +180,7 @@ int main(void)
         cmocka_unit_test(names_go_there_and_back),
         cmocka_unit_test(the_rest_of_luhn_is_zero_for_valid_numbers_only),
         cmocka_unit_test(one_wrong_digit_never_passes),
+        cmocka_unit_test(card_numbers_in_free_text_are_masked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

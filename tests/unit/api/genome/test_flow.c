@@ -157,6 +157,17 @@ static void auth_and_sale_hand_the_card_to_the_engine(void **state)
     assert_int_equal(fake.commands, 2);
 }
 
+/* People type their card number into the wrong field. */
+static void a_card_number_in_another_field_is_masked_before_it_is_kept(void **state)
+{
+    (void)state;
+    json_t *body = body_with('A', "address", json_string("4111 1111 1111 1111"));
+    json_object_set_new(body, "merchant_user_id", json_string("u-4111111111111111"));
+    expect_code(body, 0);
+    assert_non_null(strstr(fake.facts_seen, "\"address\":\"4111 11** **** 1111\""));
+    assert_non_null(strstr(fake.facts_seen, "\"merchant_user_id\":\"u-411111******1111\""));
+}
+
 static void facts_hold_the_payer_and_never_the_card(void **state)
 {
     (void)state;
@@ -880,6 +891,8 @@ int main(void)
         TEST(numbers_may_be_texts_and_texts_numbers),
         TEST(auth_and_sale_hand_the_card_to_the_engine),
         TEST(facts_hold_the_payer_and_never_the_card),
+        TEST(a_card_number_in_another_field_is_masked_before_it_is_kept),
+        cmocka_unit_test(a_card_number_in_another_field_is_masked_before_it_is_kept),
         TEST(a_token_goes_to_the_engine_without_a_card),
         TEST(a_token_that_cannot_be_one_is_left_to_the_engine_to_refuse),
         TEST(settle_refund_and_void_name_the_operation),
