@@ -21,9 +21,28 @@ void datadir_paths(const struct config *c, struct datadir *out)
         (void)str_copy(out->db, sizeof out->db, str_of(c->db));
 }
 
+/*
+ * A folder's name is durable when the folder above it was synced; a crash may have come between making
+ * it and that, so each start does it. A folder above that may not be read was there before ours.
+ */
+static bool sync_above(const char *path)
+{
+    char above[DATA_PATH_MAX];
+    int n = snprintf(above, sizeof above, "%s/..", path);
+    int fd =
+        n > 0 && (size_t)n < sizeof above ? open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (fd < 0)
+        return errno == EACCES;
+    bool ok = fsync(fd) == 0;
+    int failure = errno;
+    (void)close(fd);
+    errno = failure;
+    return ok;
+}
+
 bool datadir_make(const struct config *c, char *why, size_t why_size)
 {
-    if (mkdir(c->data, 0700) == 0 || errno == EEXIST)
+    if ((mkdir(c->data, 0700) == 0 || errno == EEXIST) && sync_above(c->data))
         return true;
     (void)snprintf(
         why, why_size, "cannot make the data directory %s: %s", c->data, strerror(errno));

@@ -11,7 +11,7 @@ import random
 import threading
 import time
 
-from turnpike import Shop, unique_id
+from turnpike import Shop, unique_id, wait_until
 
 DECLINED_CARD = "4000007700030510"  # insufficient funds
 
@@ -49,6 +49,8 @@ class Shopper(threading.Thread):
             while self.crowd.wait_for_gateway():
                 self.random.choice([self.sale, self.sale_and_refund, self.auth_and_settle,
                                     self.auth_and_void, self.declined])()
+                if self.crowd.pause:
+                    time.sleep(self.random.uniform(0, self.crowd.pause))
         except Exception as e:  # pylint: disable=broad-except
             self.fault = f"{type(e).__name__}: {e}"
 
@@ -110,15 +112,17 @@ class Shopper(threading.Thread):
             return None
         if answer.status == 503:
             return None  # it is being stopped
+        if answer.headers.get("Content-Length") != str(len(answer.body)):
+            return None  # cut off, perhaps within the headers
         assert answer.status == 200, answer.text
         return answer.json()
 
 
 class Crowd:
-    """Many shoppers. url is None while no gateway is there."""
+    """Many shoppers. url is None while no gateway is there; they rest up to `pause` seconds."""
 
-    def __init__(self, size, seed):
-        self.url = None
+    def __init__(self, size, seed, pause=0):
+        self.url, self.pause = None, pause
         self.closing = threading.Event()
         self.shoppers = [Shopper(self, f"{seed}-{n}") for n in range(size)]
 
@@ -144,6 +148,14 @@ class Crowd:
     @property
     def asked(self):
         return [a for s in self.shoppers for a in s.asked]
+
+    def successes(self):
+        return sum(a.succeeded for a in self.asked)
+
+    def wait_for_trade(self, more=10):
+        """Until so many more requests have succeeded."""
+        wanted = self.successes() + more
+        assert wait_until(lambda: self.successes() >= wanted, 60, 0.005), "nobody trades"
 
     def faults(self):
         return [s.fault for s in self.shoppers if s.fault]
