@@ -40,6 +40,14 @@ struct merchant_row shops_row(int shop)
     return row;
 }
 
+static bool has_own_id(const struct ask *a)
+{
+    for (const struct ask *other = a->town->asks; other != NULL; other = other->next)
+        if (other != a && other->c.unique_id.p == a->c.unique_id.p)
+            return false;
+    return true;
+}
+
 static void on_done(struct command *c)
 {
     struct ask *a = c->owner;
@@ -50,7 +58,7 @@ static void on_done(struct command *c)
     sim_say("%s is told %s%s", a->id, outcome_name(c->reply.outcome),
         c->reply.recorded ? "" : ", nothing recorded");
     if (!a->town->ending)
-        witness_reply(&a->town->witness, c);
+        witness_reply(&a->town->witness, c, has_own_id(a));
 }
 
 static struct ask *ask_new(struct town *t, uint8_t shop, enum command_kind kind)

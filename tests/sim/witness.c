@@ -548,11 +548,13 @@ void witness_message(struct witness *w, const struct acquirer_message *m)
     prove_original(&w->known, o, m);
 }
 
-void witness_reply(struct witness *w, const struct command *c)
+void witness_reply(struct witness *w, const struct command *c, bool own_id)
 {
     if (!c->reply.recorded) {
         const struct known_operation *own =
-            c->unique_id.n == 0 ? NULL : known_unique(&w->known, c->merchant->row.id, c->unique_id);
+            c->unique_id.n == 0 || !own_id
+                ? NULL
+                : known_unique(&w->known, c->merchant->row.id, c->unique_id);
         /* These are said before anybody looks at the id. */
         bool blind = c->reply.outcome == OUT_OVERLOADED || c->reply.outcome == OUT_STORE_FAILED ||
                      c->reply.outcome == OUT_MERCHANT_INACTIVE;

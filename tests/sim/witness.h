@@ -59,8 +59,8 @@ void witness_compare(struct witness *w, struct store *reader);
 /* A message goes to a link. */
 void witness_message(struct witness *w, const struct acquirer_message *m);
 
-/* A merchant is answered. */
-void witness_reply(struct witness *w, const struct command *c);
+/* A merchant is answered. own_id: no other command has had its unique id. */
+void witness_reply(struct witness *w, const struct command *c, bool own_id);
 
 const struct known_operation *known_operation(const struct known *k, int64_t id);
 const struct known_payment *known_payment(const struct known *k, int64_t id);
