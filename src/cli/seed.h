@@ -8,7 +8,10 @@
 #include "store/store.h"
 #include "vault/vault.h"
 
-/* Adds the demo merchants to a store that has no merchants. False with a sentence in why. */
+/*
+ * Adds the demo merchants to a store that has no merchants, and gives one that a broken start has left
+ * without its key the key. False with a sentence in why.
+ */
 bool seed_demo(
     struct store *s, struct vault *v, struct rng *rng, int64_t now_ms, char *why, size_t why_size);
 

@@ -16,7 +16,7 @@
  */
 #define LINGER_NS INT64_C(30000)
 
-enum { READY_MAX = 64, EVENTS_ROOM = 1024, STEP_EVENTS = BATCH_EVENTS / 2 };
+enum { READY_MAX = 64, EVENTS_ROOM = 16384, STEP_EVENTS = BATCH_EVENTS / 2 };
 
 struct loop {
     struct engine *engine;
@@ -126,14 +126,17 @@ void loop_add_timer(struct loop *l, struct loop_timer *t)
 
 /*
  * Every open operation has at most one event under way, so the array grows to what is in flight and
- * stays.
+ * stays. When it cannot grow, a late answer is dropped: its operation is resolved without it. Any
+ * other event has to arrive, so the process ends, and the next one recovers all that is open.
  */
 void loop_acquirer_event(struct loop *l, const struct acquirer_event *ev)
 {
     if (l->n_events == l->room) {
         struct acquirer_event *more = realloc(l->events, 2 * l->room * sizeof *more);
+        if (more == NULL && ev->kind == ACQ_LATE_ANSWER)
+            return;
         if (more == NULL)
-            abort(); /* an answer must not be lost; a restart recovers all that is open */
+            abort();
         l->events = more;
         l->room *= 2;
     }

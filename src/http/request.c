@@ -41,12 +41,12 @@ struct request {
     struct peer *peer;
     enum phase phase;
     _Atomic int hold;
-    bool taken; /* complete: it counts as in hand until its end */
-    bool last;  /* the connection is closed after the response */
-    bool drop;  /* the body is too large and thrown away */
-    bool bad_target;
-    struct str target; /* of the request line, where the library keeps it */
-    struct str header; /* the same of all the header */
+    bool taken;                 /* complete: it counts as in hand until its end */
+    bool last;                  /* the connection is closed after the response */
+    bool drop;                  /* the body is too large and thrown away */
+    bool bad_target, no_memory; /* the target is not one; it could not be copied */
+    struct str target;          /* of the request line, where the library keeps it */
+    struct str header;          /* the same of all the header */
     size_t body_seen;
     struct arena arena;
     struct buf body;
@@ -180,7 +180,8 @@ void *request_begin(void *cls, const char *target, struct MHD_Connection *c)
     (void)peer_clients_turn(q->peer);
 
     struct str copy = arena_str(&q->arena, q->target);
-    q->bad_target = copy.p == NULL || !route_split_target(copy, &q->arena, &r->path, &r->query);
+    q->no_memory = copy.p == NULL;
+    q->bad_target = !q->no_memory && !route_split_target(copy, &q->arena, &r->path, &r->query);
     size_t mark = str_find(q->target, '?');
     wipe_received(str_skip(q->target, mark + 1));
     return q;
@@ -384,6 +385,8 @@ static enum MHD_Result see_header(struct request *q, const char *method, const c
             q->open.client_ip, f.fault != NULL ? f.fault : "target");
         return refuse_and_close(q, 400, STR("{\"error\":\"bad request\"}"));
     }
+    if (q->no_memory)
+        return refuse_and_close(q, 503, STR("{\"error\":\"out of memory\"}"));
     if (f.header.n > l->header_bytes)
         return refuse_and_close(q, 431, STR("{\"error\":\"header too large\"}"));
     q->open.content_type = f.content_type;

@@ -36,6 +36,13 @@ static const struct store_operations operations = {
     .bytes = bytes,
 };
 
+static const char *const transaction_words[TX_COUNT] = {
+    "BEGIN",
+    "BEGIN IMMEDIATE",
+    "COMMIT",
+    "ROLLBACK",
+};
+
 static struct sqlite_store *self(struct store *base)
 {
     assert(base->operations == &operations);
@@ -45,6 +52,19 @@ static struct sqlite_store *self(struct store *base)
 sqlite3 *sqlite_handle(struct store *base)
 {
     return self(base)->db;
+}
+
+/* When it opens: the end of a transaction must not fail for want of memory. */
+static bool prepare_transactions(struct sqlite_store *s, char *why, size_t why_size)
+{
+    for (size_t i = 0; i < TX_COUNT; i++) {
+        if (sqlite3_prepare_v3(s->db, transaction_words[i], -1, SQLITE_PREPARE_PERSISTENT,
+                &s->transactions[i], NULL) != SQLITE_OK) {
+            (void)snprintf(why, why_size, "%s: %s", s->path, sqlite3_errmsg(s->db));
+            return false;
+        }
+    }
+    return true;
 }
 
 struct store *sqlite_open(const char *path, enum store_mode mode, char *why, size_t why_size)
@@ -65,6 +85,11 @@ struct store *sqlite_open(const char *path, enum store_mode mode, char *why, siz
         return NULL;
     }
     if (!sqlite_connect(s, why, why_size)) {
+        free(s);
+        return NULL;
+    }
+    if (!prepare_transactions(s, why, why_size)) {
+        sqlite_disconnect(s);
         free(s);
         return NULL;
     }
@@ -192,12 +217,7 @@ static enum store_result run(struct sqlite_store *s, sqlite3_stmt *st, const cha
 
 static enum store_result transact(struct sqlite_store *s, enum transaction tx)
 {
-    static const char *const words[TX_COUNT] = { "BEGIN", "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK" };
-    if (s->transactions[tx] == NULL)
-        s->transactions[tx] = prepare(s, words[tx], strlen(words[tx]), words[tx]);
-    if (s->transactions[tx] == NULL)
-        return STORE_FAILED;
-    return run(s, s->transactions[tx], words[tx]);
+    return run(s, s->transactions[tx], transaction_words[tx]);
 }
 
 /*

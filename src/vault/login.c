@@ -17,7 +17,6 @@
 #include "base/log.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sodium.h>
@@ -27,7 +26,9 @@ enum {
     HASH = 32,
     WAYS = 8, /* slots in a set */
     MEMORY_BYTES = 19 * 1024 * 1024,
-    PASSES = 2
+    PASSES = 2,
+    KIBIBYTES_MAX = 1024 * 1024, /* of a stored hash */
+    PASSES_MAX = 100
 };
 
 _Static_assert(LOGIN_HASH_SIZE == crypto_pwhash_STRBYTES, "the size libsodium writes and reads");
@@ -235,28 +236,71 @@ enum login_result login_verify(struct login_book *b, struct login_check *c)
 
 /* The worker. */
 
-/* Computes argon2id, whatever comes: for no account, or an unreadable hash, over the dummy. */
+/* What a stored hash says. */
+struct stored {
+    uint64_t passes, kibibytes;
+    uint8_t salt[crypto_pwhash_SALTBYTES], hash[HASH];
+};
+
+/* Takes "m=19456" and what separates it from the rest. */
+static bool take_number(
+    struct str *rest, struct str name, char separator, uint64_t max, uint64_t *out)
+{
+    struct str part;
+    return str_split(rest, separator, &part) && str_starts_with(part, name) &&
+           str_to_u64(str_skip(part, name.n), max, out) && *out > 0;
+}
+
+static bool read_base64(struct str text, uint8_t *out, size_t size)
+{
+    size_t n;
+    return sodium_base642bin(out, size, text.p, text.n, NULL, &n, NULL,
+               sodium_base64_VARIANT_ORIGINAL_NO_PADDING) == 0 &&
+           n == size;
+}
+
+/* "$argon2id$v=19$m=KIBIBYTES,t=PASSES,p=1$SALT$HASH", as libsodium writes it. */
+static bool read_hash(struct str text, struct stored *out)
+{
+    static const struct str head = { "$argon2id$v=19$", 15 }, lanes = { "p=1", 3 };
+    struct str part;
+    if (!str_starts_with(text, head))
+        return false;
+    text = str_skip(text, head.n);
+    return take_number(&text, STR("m="), ',', KIBIBYTES_MAX, &out->kibibytes) &&
+           out->kibibytes * 1024 >= crypto_pwhash_MEMLIMIT_MIN &&
+           take_number(&text, STR("t="), ',', PASSES_MAX, &out->passes) &&
+           str_split(&text, '$', &part) && str_eq(part, lanes) && str_split(&text, '$', &part) &&
+           read_base64(part, out->salt, sizeof out->salt) &&
+           read_base64(text, out->hash, sizeof out->hash);
+}
+
+/*
+ * Computes argon2id, whatever comes: for no account, or an unreadable hash, over the dummy. Not by
+ * crypto_pwhash_str_verify, which calls it a wrong password when there is no memory.
+ */
 static enum login_result verify_password(const struct login_check *c)
 {
-    char hash[LOGIN_HASH_SIZE] = { 0 };
-    bool readable = c->merchant_id != 0 && str_copy(hash, sizeof hash, c->stored_hash) &&
-                    crypto_pwhash_str_needs_rehash(hash, PASSES, MEMORY_BYTES) >= 0;
+    struct stored stored;
+    bool readable = c->merchant_id != 0 && read_hash(c->stored_hash, &stored);
     if (!readable && c->merchant_id != 0)
         log_event(LOG_ERROR, "login.hash_unreadable", "merchant=%llx",
             (unsigned long long)c->merchant_id);
-    if (!readable)
-        memcpy(hash, dummy_hash, sizeof dummy_hash);
+    bool usable = readable || read_hash(str_of(dummy_hash), &stored);
+    assert(usable);
     const char *password = c->password.n > 0 ? c->password.p : "";
-    errno = 0;
-    int wrong = crypto_pwhash_str_verify(hash, password, c->password.n);
-    enum login_result result = LOGIN_OK;
-    if (wrong != 0 && errno != EINVAL) { /* not a mismatch, and the hash is readable */
-        log_event(LOG_ERROR, "login.no_memory", "bytes=%d", MEMORY_BYTES);
+    uint8_t made[HASH];
+    enum login_result result = LOGIN_WRONG;
+    if (crypto_pwhash(made, sizeof made, password, c->password.n, stored.salt, stored.passes,
+            stored.kibibytes * 1024, crypto_pwhash_ALG_ARGON2ID13) != 0) {
+        log_event(LOG_ERROR, "login.no_memory", "bytes=%llu",
+            (unsigned long long)stored.kibibytes * 1024);
         result = LOGIN_BUSY;
-    } else if (wrong != 0 || !readable) {
-        result = LOGIN_WRONG;
+    } else if (sodium_memcmp(made, stored.hash, sizeof made) == 0 && readable) {
+        result = LOGIN_OK;
     }
-    sodium_memzero(hash, sizeof hash);
+    sodium_memzero(made, sizeof made);
+    sodium_memzero(&stored, sizeof stored);
     return result;
 }
 
@@ -341,7 +385,6 @@ struct login_book *login_open(struct clock *clock)
     if (b == NULL)
         return NULL;
     sodium_memzero(b, sizeof *b);
-    assert(crypto_pwhash_str_needs_rehash(dummy_hash, PASSES, MEMORY_BYTES) == 0);
     b->clock = clock;
     randombytes_buf(b->secret, sizeof b->secret);
     if (pthread_mutex_init(&b->lock, NULL) != 0)

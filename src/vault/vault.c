@@ -99,7 +99,8 @@ static struct vault *vault_around(struct keyring *ring)
     if (v == NULL)
         return NULL;
     sodium_memzero(v, sizeof *v);
-    v->gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
+    if (OSSL_LIB_CTX_get0_global_default() != NULL) /* a fetch without it is a crash */
+        v->gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
     if (v->gcm == NULL || !init_locks(v)) {
         EVP_CIPHER_free(v->gcm);
         sodium_free(v);

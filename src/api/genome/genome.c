@@ -110,9 +110,14 @@ static bool proved(const struct login_check *check, enum login_result result)
 static enum http_result log_in(struct genome_call *c)
 {
     if (c->by_signature) {
-        if (c->merchant != NULL && genome_signature_fits(c))
+        enum genome_signature found =
+            c->merchant != NULL ? genome_signature_look(c) : SIGNATURE_WRONG;
+        if (found == SIGNATURE_FITS)
             return go_on(c);
-        login_failed(c, LOGIN_WRONG);
+        if (found == SIGNATURE_WRONG)
+            login_failed(c, LOGIN_WRONG);
+        else
+            c->code = GENOME_SYSTEM_ERROR;
         return HTTP_REPLY;
     }
     struct login_check *check = &c->login;

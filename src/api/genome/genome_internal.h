@@ -182,8 +182,13 @@ void genome_expiry(const struct genome_call *c, int *year, int *month);
 
 /* ---- sign.c ---- */
 
-/* True when the signature sent is that of the pairs under the merchant's private key. */
-bool genome_signature_fits(struct genome_call *c);
+/* Whether the signature sent is that of the pairs under the merchant's private key. */
+enum genome_signature {
+    SIGNATURE_FITS,
+    SIGNATURE_WRONG,
+    SIGNATURE_UNKNOWN /* no memory */
+};
+enum genome_signature genome_signature_look(struct genome_call *c);
 
 enum { GENOME_SIGNATURE_SIZE = 64 };
 /*

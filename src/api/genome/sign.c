@@ -19,31 +19,38 @@ static const struct str unsigned_fields[] = { { "signature", 9 }, { "public_key"
     { "card_number", 11 }, { "card_exp_month", 14 }, { "card_exp_year", 13 }, { "cvv", 3 },
     { "card_holder", 11 } };
 
-static bool open_key(struct genome_call *c, struct str *key);
+static enum vault_result open_key(struct genome_call *c, struct str *key);
 static size_t amount_forms(struct arena *a, struct str sent, struct str forms[3]);
 static void append_lower(struct buf *out, struct str utf8);
 
-bool genome_signature_fits(struct genome_call *c)
+enum genome_signature genome_signature_look(struct genome_call *c)
 {
     struct arena *a = c->http->arena;
     struct str sent = c->values[F_SIGNATURE].text, key;
-    if (sent.n != GENOME_SIGNATURE_SIZE || !open_key(c, &key))
-        return false;
+    if (sent.n != GENOME_SIGNATURE_SIZE || c->merchant->row.private_key.n == 0)
+        return SIGNATURE_WRONG;
+    enum vault_result opened = open_key(c, &key);
+    if (opened != VAULT_OK || key.n == 0)
+        return opened == VAULT_FAILED ? SIGNATURE_UNKNOWN : SIGNATURE_WRONG;
     char lower[GENOME_SIGNATURE_SIZE], made[GENOME_SIGNATURE_SIZE];
     for (size_t i = 0; i < sizeof lower; i++)
         lower[i] = sent.p[i] >= 'A' && sent.p[i] <= 'F' ? (char)(sent.p[i] | 0x20) : sent.p[i];
     struct str forms[3];
     size_t n = amount_forms(a, c->values[F_AMOUNT].text, forms);
-    bool fits = false;
-    for (size_t i = 0; i < n && !fits; i++)
-        fits = genome_sign(a, c->pairs, c->n_pairs, forms[i], key, made) &&
-               sodium_memcmp(made, lower, sizeof made) == 0;
+    enum genome_signature result = n > 0 ? SIGNATURE_WRONG : SIGNATURE_UNKNOWN;
+    for (size_t i = 0; i < n && result == SIGNATURE_WRONG; i++) {
+        if (!genome_sign(a, c->pairs, c->n_pairs, forms[i], key, made))
+            result = SIGNATURE_UNKNOWN;
+        else if (sodium_memcmp(made, lower, sizeof made) == 0)
+            result = SIGNATURE_FITS;
+    }
     sodium_memzero(made, sizeof made);
     sodium_memzero((char *)(uintptr_t)key.p, key.n);
-    return fits;
+    return result;
 }
 
-/* "10.0", "10" and "10.0" again; "9.90" and "9.9". One empty form when there is no amount. */
+/* "10.0", "10" and "10.0" again; "9.90" and "9.9". One empty form when there is no amount; 0 without
+ * memory. */
 static size_t amount_forms(struct arena *a, struct str sent, struct str forms[3])
 {
     forms[0] = sent;
@@ -59,17 +66,14 @@ static size_t amount_forms(struct arena *a, struct str sent, struct str forms[3]
     if (str_find(trimmed, '.') < trimmed.n)
         return 2;
     forms[2] = arena_printf(a, "%.*s.0", STR_ARG(trimmed));
-    return 3;
+    return forms[2].p != NULL ? 3 : 0;
 }
 
-static bool open_key(struct genome_call *c, struct str *key)
+static enum vault_result open_key(struct genome_call *c, struct str *key)
 {
     const struct merchant_row *row = &c->merchant->row;
-    if (row->private_key.n == 0)
-        return false;
-    return vault_open_text(c->g->vault, c->http->arena, "genome.private_key", row->id,
-               row->private_key, key) == VAULT_OK &&
-           key->n > 0;
+    return vault_open_text(
+        c->g->vault, c->http->arena, "genome.private_key", row->id, row->private_key, key);
 }
 
 static int by_name(const void *left, const void *right)
