@@ -65,4 +65,4 @@ install: all
 	@meson install -C build --no-rebuild --quiet
 
 clean:
-	rm -rf build build-check build-san build-tsan build-cov build-fuzz
+	rm -rf build build-check build-san build-tsan build-cov build-mutate build-fuzz build-fuzz-fast

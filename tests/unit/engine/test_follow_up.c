@@ -320,6 +320,33 @@ static void a_payment_that_may_be_refunded_once_is(void **state)
     }
 }
 
+static void the_smallest_unit_is_an_amount(void **state)
+{
+    struct world *w = world_of(state);
+    int64_t hold = approved(w, CMD_AUTHORIZE, 1000), sale = approved(w, CMD_SALE, 1000);
+    int64_t capture = approved_for(w, CMD_CAPTURE, hold, 1);
+    assert_true(payment_of(w, capture)->captured_minor == 1);
+    (void)approved_for(w, CMD_REFUND, sale, 1);
+    assert_true(payment_of(w, sale)->refunded_minor == 1);
+    struct wish *once = wish_new(w, CMD_REFUND, 1);
+    once->c.reference = sale;
+    once->c.single_refund = true;
+    assert_refused(w, submit(once), OUT_ALREADY_REFUNDED);
+}
+
+static void a_payment_is_as_old_as_its_last_change(void **state)
+{
+    struct world *w = world_of(state);
+    int64_t sale = approved(w, CMD_SALE, 1000);
+    pass(w, MINUTE);
+    (void)send_for(w, CMD_REFUND, sale, 100);
+    assert_true(payment_of(w, sale)->updated_ms == NOW_MS + MINUTE);
+    pass(w, MINUTE);
+    answer(w, last(w), "00");
+    assert_true(payment_of(w, sale)->updated_ms == NOW_MS + 2 * MINUTE);
+    assert_true(payment_of(w, sale)->created_ms == NOW_MS);
+}
+
 static void a_declined_refund_was_none(void **state)
 {
     struct world *w = world_of(state);
@@ -386,6 +413,39 @@ static void a_follow_up_replies_with_the_token_of_the_card(void **state)
 }
 
 /* ---- the window ---- */
+
+static void a_follow_up_keeps_the_id_and_the_facts_that_came_with_it(void **state)
+{
+    struct world *w = world_of(state);
+    int64_t hold = approved(w, CMD_AUTHORIZE, 1000), other = approved(w, CMD_AUTHORIZE, 1000);
+    int64_t capture = approved_for(w, CMD_CAPTURE, hold, 1000);
+    int64_t refund = approved_for(w, CMD_REFUND, capture, 400);
+    struct wish *i = ask_for(w, CMD_VOID, other, 0);
+    step(w);
+    assert_told(i, OUT_APPROVED);
+    const int64_t made[] = { capture, refund, id_of(i) };
+    for (size_t n = 0; n < COUNT(made); n++) {
+        const struct operation_row *o = operation(w, made[n]);
+        assert_true(str_starts_with(o->unique_id, STR("order-")));
+        assert_true(str_eq(o->facts, STR("{\"note\":\"a fact\"}")));
+    }
+    struct wish *again = wish_new(w, CMD_REFUND, 100);
+    again->c.reference = capture;
+    again->c.unique_id = operation(w, refund)->unique_id;
+    assert_refused(w, submit(again), OUT_DUPLICATE_ID);
+}
+
+/* A command may lie where another was answered. */
+static void a_reply_says_nothing_of_the_one_before(void **state)
+{
+    struct world *w = world_of(state);
+    struct wish *i = wish_new(w, CMD_VOID, 0);
+    memset(&i->c.reply, 0xff, sizeof i->c.reply);
+    i->c.reference = 12345;
+    assert_refused(w, submit(i), OUT_UNKNOWN_REFERENCE);
+    assert_false(i->c.reply.has_token);
+    assert_int_equal(i->c.reply.operation_id, 0);
+}
 
 static void a_hold_can_be_captured_until_its_window_ends(void **state)
 {
@@ -559,11 +619,15 @@ int main(void)
         IN_WORLD(refunds_take_at_most_what_is_left_of_the_capture),
         IN_WORLD(follow_ups_are_in_the_currency_of_the_payment),
         IN_WORLD(a_payment_that_may_be_refunded_once_is),
+        IN_WORLD(the_smallest_unit_is_an_amount),
+        IN_WORLD(a_payment_is_as_old_as_its_last_change),
         IN_WORLD(a_declined_refund_was_none),
         IN_WORLD(of_two_captures_in_one_batch_the_second_finds_the_payment_busy),
         IN_WORLD(of_two_voids_in_one_batch_the_second_is_already_done),
         IN_WORLD(a_follow_up_sees_the_answer_of_its_own_batch),
         IN_WORLD(a_follow_up_replies_with_the_token_of_the_card),
+        IN_WORLD(a_follow_up_keeps_the_id_and_the_facts_that_came_with_it),
+        IN_WORLD(a_reply_says_nothing_of_the_one_before),
         IN_WORLD(a_hold_can_be_captured_until_its_window_ends),
         IN_WORLD(a_hold_whose_window_ends_is_voided_by_itself),
         IN_WORLD(a_hold_that_was_given_back_in_time_is_voided_and_not_expired),

@@ -75,6 +75,19 @@ static void entries_of_an_operation_are_numbered_from_one(void **state)
         assert_int_equal(entries[i].seq, seqs[i]);
 }
 
+/* What stands before the first entry of the batch is not the batch's. */
+static void numbering_looks_back_no_further_than_the_batch(void **state)
+{
+    (void)state;
+    struct decision d = decision_new();
+    struct operation_row o = operation_new(1);
+    entries[0] = (struct entry_row) { .operation_id = 1, .seq = 1 };
+    d.entries = entries + 1;
+    ledger_post(&d, &o, MOVE_HOLD, 60);
+    assert_int_equal(d.entries[0].seq, 1);
+    assert_int_equal(d.entries[1].seq, 2);
+}
+
 static void whatever_moves_the_sum_is_zero_and_a_hold_that_ends_leaves_nothing(void **state)
 {
     (void)state;
@@ -110,6 +123,7 @@ int main(void)
         cmocka_unit_test(every_movement_debits_and_credits_its_accounts),
         cmocka_unit_test(an_entry_names_its_operation_currency_and_time),
         cmocka_unit_test(entries_of_an_operation_are_numbered_from_one),
+        cmocka_unit_test(numbering_looks_back_no_further_than_the_batch),
         cmocka_unit_test(whatever_moves_the_sum_is_zero_and_a_hold_that_ends_leaves_nothing),
         cmocka_unit_test(accounts_have_their_names),
     };

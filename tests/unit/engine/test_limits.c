@@ -80,6 +80,17 @@ static void every_key_is_read(void **state)
     assert_int_equal(l.three_ds, THREE_DS_ON);
 }
 
+static void the_least_and_the_most_of_each_number_are_taken(void **state)
+{
+    (void)state;
+    assert_int_equal(limits_of("{\"window_days\":1}").window_days, 1);
+    assert_int_equal(limits_of("{\"window_days\":30}").window_days, 30);
+    struct limits l = limits_of("{\"min_minor\":{\"EUR\":0},\"max_minor\":{\"EUR\":1}}");
+    assert_int_equal(l.n_amounts, 1);
+    assert_int_equal(l.amounts[0].min_minor, 0);
+    assert_int_equal(l.amounts[0].max_minor, 1);
+}
+
 static void three_ds_has_three_words(void **state)
 {
     (void)state;
@@ -224,6 +235,17 @@ static void a_prefix_holds_its_addresses_and_no_others(void **state)
     }
 }
 
+static void an_address_alone_is_the_longest_prefix(void **state)
+{
+    (void)state;
+    static const char *const alone[] = { "1.2.3.4", "1.2.3.4/32", "2001:db8::1", "::1/128" };
+    for (size_t i = 0; i < COUNT(alone); i++) {
+        struct network n;
+        assert_true(network_parse(str_of(alone[i]), &n));
+        assert_int_equal(n.bits, 128);
+    }
+}
+
 static void what_is_no_network_is_refused(void **state)
 {
     (void)state;
@@ -242,12 +264,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(empty_text_and_an_empty_object_allow_everything_for_seven_days),
         cmocka_unit_test(every_key_is_read),
+        cmocka_unit_test(the_least_and_the_most_of_each_number_are_taken),
         cmocka_unit_test(three_ds_has_three_words),
         cmocka_unit_test(a_fault_names_its_key),
         cmocka_unit_test(lists_have_their_maximum),
         cmocka_unit_test(more_currencies_with_amounts_than_there_is_room_for_are_refused),
         cmocka_unit_test(a_short_buffer_gets_a_short_sentence),
         cmocka_unit_test(a_prefix_holds_its_addresses_and_no_others),
+        cmocka_unit_test(an_address_alone_is_the_longest_prefix),
         cmocka_unit_test(what_is_no_network_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

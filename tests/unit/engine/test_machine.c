@@ -141,6 +141,21 @@ static void the_amounts_of_a_payment_must_fit_its_state(void **state)
     }
 }
 
+static void an_amount_below_zero_is_called_that_whichever_it_is(void **state)
+{
+    (void)state;
+    for (int which = 0; which < 3; which++) {
+        struct payment_row p = { .merchant_id = SHOP,
+            .id = 1,
+            .currency = EUR,
+            .state = PAY_MANUAL,
+            .authorized_minor = which == 0 ? -1 : 0,
+            .captured_minor = which == 1 ? -1 : 0,
+            .refunded_minor = which == 2 ? -1 : 0 };
+        assert_string_equal(payment_fault(&p), "an amount below zero");
+    }
+}
+
 static void a_payment_has_ids_and_a_currency(void **state)
 {
     (void)state;
@@ -153,6 +168,8 @@ static void a_payment_has_ids_and_a_currency(void **state)
     assert_non_null(payment_fault(&p));
     p = sound;
     p.merchant_id = -1;
+    assert_non_null(payment_fault(&p));
+    p.merchant_id = 0;
     assert_non_null(payment_fault(&p));
     p = sound;
     p.currency = 0;
@@ -329,8 +346,24 @@ static void an_operation_belongs_to_its_payment_and_follows_something_older(void
     o = operation_sound(OPS_APPROVED);
     o.kind = OPK_REFUND;
     assert_non_null(operation_fault(&o, &p)); /* a refund opens nothing */
-    o.id = o.payment_id = 0;
-    assert_non_null(operation_fault(&o, &p));
+    o.id = o.payment_id = p.id = 0;
+    assert_string_equal(operation_fault(&o, &p), "it is not an operation of its payment");
+}
+
+static void the_first_ids_and_the_amount_zero_are_sound(void **state)
+{
+    (void)state;
+    struct payment_row p = payment_in(PAY_OPENING);
+    struct operation_row o = operation_sound(OPS_SENT);
+    p.id = o.id = o.payment_id = 1;
+    o.amount_minor = 0;
+    assert_null(operation_fault(&o, &p));
+    p.state = PAY_CAPTURED;
+    o.state = OPS_APPROVED;
+    o.kind = OPK_CAPTURE;
+    o.id = 2;
+    o.parent_id = 1;
+    assert_null(operation_fault(&o, &p));
 }
 
 /* ---- names and the picture ---- */
@@ -373,6 +406,12 @@ static void the_picture_shows_every_edge(void **state)
             payment_state_name(walks[i].to));
         assert_true(times(out.p, arrow) >= 1);
     }
+    for (enum payment_state s = PAY_NEW; s < (enum payment_state)PAYMENT_STATES; s++) {
+        char node[80];
+        (void)snprintf(node, sizeof node, "    P_%s [label=\"%s\"];\n", payment_state_name(s),
+            payment_state_name(s));
+        assert_int_equal(times(out.p, node), 1);
+    }
     /* Four pictures of operations: openings, refund, capture, advices. */
     static const struct {
         char picture;
@@ -401,11 +440,13 @@ int main(void)
         cmocka_unit_test(a_payment_moves_along_its_edges_and_no_others),
         cmocka_unit_test(every_state_of_a_payment_can_be_reached),
         cmocka_unit_test(the_amounts_of_a_payment_must_fit_its_state),
+        cmocka_unit_test(an_amount_below_zero_is_called_that_whichever_it_is),
         cmocka_unit_test(a_payment_has_ids_and_a_currency),
         cmocka_unit_test(an_operation_does_not_move_where_no_edge_is_drawn),
         cmocka_unit_test(an_opening_must_stand_where_its_payment_stands),
         cmocka_unit_test(what_was_sent_has_a_trace_number_a_time_and_a_link),
         cmocka_unit_test(an_operation_belongs_to_its_payment_and_follows_something_older),
+        cmocka_unit_test(the_first_ids_and_the_amount_zero_are_sound),
         cmocka_unit_test(names_beyond_the_last_are_question_marks),
         cmocka_unit_test(the_picture_shows_every_edge),
     };

@@ -14,8 +14,8 @@
 
 enum { EUR = 978, USD = 840, SHOP = 5, OTHER = 6 };
 
-static const uint16_t euro[] = { EUR };
-static const int64_t shop[] = { SHOP };
+static const uint16_t euro[] = { EUR }, both[] = { USD, EUR };
+static const int64_t shop[] = { SHOP }, shops[] = { OTHER, SHOP };
 
 struct board {
     struct link_view views[4];
@@ -76,6 +76,10 @@ static void a_link_with_a_list_of_currencies_takes_no_other(void **state)
     b->views[0].n_currencies = 1;
     assert_int_equal(pick(b), 0);
     assert_int_equal(route_pick(&b->port, BRAND_VISA, USD, SHOP), 1);
+    b->views[0].currencies = both;
+    b->views[0].n_currencies = COUNT(both);
+    assert_int_equal(pick(b), 0);
+    assert_int_equal(route_pick(&b->port, BRAND_VISA, USD, SHOP), 0);
 }
 
 static void a_link_with_a_list_of_merchants_takes_no_other(void **state)
@@ -85,6 +89,10 @@ static void a_link_with_a_list_of_merchants_takes_no_other(void **state)
     b->views[0].n_merchants = 1;
     assert_int_equal(pick(b), 0);
     assert_int_equal(route_pick(&b->port, BRAND_VISA, EUR, OTHER), 1);
+    b->views[0].merchants = shops;
+    b->views[0].n_merchants = COUNT(shops);
+    assert_int_equal(pick(b), 0);
+    assert_int_equal(route_pick(&b->port, BRAND_VISA, EUR, OTHER), 0);
 }
 
 static void none_down_and_full_are_told_apart(void **state)
@@ -121,6 +129,9 @@ static void a_follow_up_may_take_another_link_of_the_same_acquirer_only(void **s
     b->views[1].up = false;
     assert_int_equal(route_again(&b->port, "south"), 0);
     b->views[0].up = false;
+    b->views[1].up = true;
+    assert_int_equal(route_again(&b->port, "north"), 1);
+    b->views[1].up = false;
     assert_int_equal(route_again(&b->port, "south"), ROUTE_DOWN);
     assert_int_equal(route_again(&b->port, "gone"), ROUTE_NONE);
     assert_int_equal(route_again(&b->port, ""), ROUTE_NONE);

@@ -367,6 +367,11 @@ static void a_renewed_card_keeps_the_later_expiry(void **state)
     assert_int_equal(last(w)->m.expiry_yymm, 2812);
     assert_int_equal(operation(w, id_of(sale))->expiry_yymm, 2812);
     assert_int_equal(only_card(w)->expiry_yymm, 3105);
+    struct wish *renewed = wish_new(w, CMD_SALE, 1000); /* a payment renews it as well */
+    renewed->c.card.expiry_yymm = 3211;
+    (void)submit(renewed);
+    step(w);
+    assert_int_equal(only_card(w)->expiry_yymm, 3211);
 }
 
 static void a_token_pays_with_the_stored_card_and_without_a_cvv(void **state)
@@ -499,6 +504,18 @@ static void an_id_is_used_once(void **state)
         assert_refused(w, submit(i), OUT_DUPLICATE_ID);
     }
     assert_stands(w, hold, OPS_APPROVED, PAY_AUTHORIZED);
+}
+
+static void an_id_of_one_character_is_an_id(void **state)
+{
+    struct world *w = world_of(state);
+    struct wish *first = wish_new(w, CMD_SALE, 1000), *second = wish_new(w, CMD_SALE, 1000);
+    first->c.unique_id = second->c.unique_id = STR("7");
+    (void)submit(first);
+    step(w);
+    answer(w, last(w), "00");
+    assert_told(first, OUT_APPROVED);
+    assert_refused(w, submit(second), OUT_DUPLICATE_ID);
 }
 
 static void of_two_with_the_same_id_in_one_batch_the_first_is_taken(void **state)
@@ -947,6 +964,7 @@ int main(void)
         IN_WORLD(a_card_that_cannot_be_opened_sends_nothing_and_fails),
         IN_WORLD(no_card_data_stays_in_a_command_or_a_row),
         IN_WORLD(an_id_is_used_once),
+        IN_WORLD(an_id_of_one_character_is_an_id),
         IN_WORLD(of_two_with_the_same_id_in_one_batch_the_first_is_taken),
         IN_WORLD(an_id_is_taken_while_the_first_is_in_flight),
         IN_WORLD(what_was_declined_failed_or_reversed_has_used_up_its_id),

@@ -2,6 +2,9 @@
  * What the codec takes and what it refuses, one rule at a time.
  */
 #include "helper.h"
+#include "iso8583/table.h"
+
+#include <wchar.h>
 
 static uint8_t wire[ISO_MAX_FRAME];
 
@@ -128,6 +131,40 @@ static void every_byte_is_taken_only_where_its_class_allows(void **state)
             assert_true(
                 (pack_one("0200", 60, value, ISO_PROFILE_A) == ISO_OK) == (c >= 0x20 && c < 0x7F));
         }
+    }
+}
+
+static void a_signed_amount_begins_with_its_side(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool valid;
+    } rows[] = { { "C15", true }, { "D15", true }, { "C", true }, { "", false }, { "15", false },
+        { "E15", false }, { "c15", false }, { "C1D", false } };
+    for (size_t i = 0; i < COUNT(rows); i++)
+        assert_int_equal(
+            iso_content_valid(ISO_KIND_XN, rows[i].text, strlen(rows[i].text)), rows[i].valid);
+    static const char credit[] = "C0000000000015000", debit[] = "D0000000000015000";
+    for (int p = ISO_PROFILE_A; p <= ISO_PROFILE_B; p++) {
+        assert_comes_back("0200", 97, credit, credit, (enum iso_profile)p);
+        assert_comes_back("0200", 97, debit, debit, (enum iso_profile)p);
+    }
+}
+
+/* So unpacking always has room for what it must keep apart from the bytes. */
+static void a_message_of_every_element_fits_scratch(void **state)
+{
+    (void)state;
+    static const char *const versions[] = { "0200", "1200" };
+    for (size_t v = 0; v < COUNT(versions); v++) {
+        const struct iso_element *table = iso_table(versions[v]);
+        assert_non_null(table);
+        size_t all = 0;
+        for (int de = 2; de <= ISO_MAX_DE; de++)
+            if (table[de].kind != ISO_KIND_AN && table[de].kind != ISO_KIND_ANS)
+                all += table[de].size;
+        assert_in_range(all, 1, ISO_SCRATCH / 2);
     }
 }
 
@@ -280,6 +317,11 @@ static void what_scratch_cannot_hold_is_refused_when_packed(void **state)
     for (int i = 0; i < 400; i++)
         iso_set_number(&m, 4, 1, 12);
     assert_int_equal(iso_pack(&m, ISO_PROFILE_A, wire, sizeof wire, &n), ISO_BAD_LENGTH);
+
+    static const wchar_t not_in_this_locale[] = { 0x20AC, 0 };
+    iso_init(&m, "0200");
+    iso_set_text(&m, 60, "%ls", not_in_this_locale);
+    assert_int_equal(iso_pack(&m, ISO_PROFILE_A, wire, sizeof wire, &n), ISO_BAD_LENGTH);
 }
 
 static void wiping_leaves_nothing_in_scratch(void **state)
@@ -325,7 +367,8 @@ static void answers_have_the_mti_of_an_answer(void **state)
     static const char *const pairs[][2] = { { "0100", "0110" }, { "0101", "0110" },
         { "0200", "0210" }, { "0220", "0230" }, { "0221", "0230" }, { "0401", "0410" },
         { "0421", "0430" }, { "0521", "0530" }, { "0800", "0810" }, { "0802", "0812" },
-        { "0803", "0812" }, { "1804", "1814" }, { "1421", "1430" } };
+        { "0803", "0812" }, { "1804", "1814" }, { "1421", "1430" }, { "0405", "0414" },
+        { "0110", "0110" } };
     for (size_t i = 0; i < COUNT(pairs); i++) {
         char answer[5];
         iso_answer_mti(pairs[i][0], answer);
@@ -342,6 +385,8 @@ int main(void)
         cmocka_unit_test(values_of_a_wrong_length_are_refused),
         cmocka_unit_test(characters_outside_the_class_are_refused),
         cmocka_unit_test(every_byte_is_taken_only_where_its_class_allows),
+        cmocka_unit_test(a_signed_amount_begins_with_its_side),
+        cmocka_unit_test(a_message_of_every_element_fits_scratch),
         cmocka_unit_test(elements_without_a_row_are_refused_both_ways),
         cmocka_unit_test(the_version_digit_chooses_the_table),
         cmocka_unit_test(an_all_zero_second_bitmap_is_accepted_and_not_sent),

@@ -113,6 +113,7 @@ static void an_impossible_length_breaks_the_stream_at_once(void **state)
         { { .mode = ISO_FRAME_BCD2 }, "A052" },
         { { .mode = ISO_FRAME_ASCII4 }, "2B303532" },
         { { .mode = ISO_FRAME_ASCII4 }, "34303937" },
+        { { .mode = ISO_FRAME_ASCII4 }, "3030353A" },
         { { .mode = ISO_FRAME_BIN4 }, "01000034" },
         { { .mode = ISO_FRAME_BIN4 }, "FFFFFFFF" },
         { { .mode = ISO_FRAME_BIN2_RESERVED2 }, "10010000" },

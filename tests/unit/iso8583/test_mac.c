@@ -170,6 +170,53 @@ static void packing_again_replaces_the_mac_and_moves_it(void **state)
         iso_pack_mac(&m, ISO_PROFILE_H, &golden_key, bytes, sizeof bytes, &n), ISO_EMPTY);
 }
 
+/* Zeros fill the last block, so of nothing the MAC is that of a block of zeros. */
+static void nothing_has_a_mac_too(void **state)
+{
+    (void)state;
+    static const uint8_t zeros[8], marked[8] = { 0x80 };
+    uint8_t of_nothing[8], of_block[8];
+    assert_true(iso_mac(&golden_key, "", 0, of_nothing));
+    assert_true(iso_mac(&golden_key, zeros, sizeof zeros, of_block));
+    assert_memory_equal(of_nothing, of_block, 8);
+    assert_true(iso_mac(&pad2, "", 0, of_nothing));
+    assert_true(iso_mac(&golden_key, marked, sizeof marked, of_block));
+    assert_memory_equal(of_nothing, of_block, 8);
+}
+
+static void a_message_that_cannot_be_packed_gets_no_mac(void **state)
+{
+    (void)state;
+    struct iso_message m;
+    uint8_t bytes[GOLDEN_MAX];
+    size_t n = 77;
+    message_of(&m, "0=0810|11=00000x");
+    assert_int_equal(
+        iso_pack_mac(&m, ISO_PROFILE_A, &golden_key, bytes, sizeof bytes, &n), ISO_BAD_CONTENT);
+    assert_int_equal(m.bad_de, 11);
+    assert_int_equal(n, 0);
+    assert_false(iso_has(&m, 64));
+
+    iso_init(&m, "0810");
+    iso_set_text(&m, 63, "%0*d", ISO_SCRATCH - 8, 1);
+    iso_set(&m, 63, STR("short"));
+    assert_int_equal(iso_pack_mac(&m, ISO_PROFILE_A, &golden_key, bytes, sizeof bytes, &n), ISO_OK);
+    assert_int_equal(/* scratch is full now */
+        iso_pack_mac(&m, ISO_PROFILE_A, &golden_key, bytes, sizeof bytes, &n), ISO_NO_ROOM);
+    assert_int_equal(n, 0);
+}
+
+/* Bytes shorter than a MAC cannot end in one, whatever the message says. */
+static void a_mac_needs_bytes_that_hold_it(void **state)
+{
+    (void)state;
+    struct iso_message m;
+    iso_init(&m, "0810");
+    iso_set(&m, 64, STR("12345678"));
+    assert_false(iso_mac_valid(&m, ISO_PROFILE_A, &golden_key, "1234567", 7));
+    assert_false(iso_mac_valid(&m, ISO_PROFILE_H, &golden_key, "123456789012345", 15));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,6 +227,9 @@ int main(void)
         cmocka_unit_test(a_message_without_a_mac_is_not_valid),
         cmocka_unit_test(a_mac_in_the_wrong_element_is_not_valid),
         cmocka_unit_test(packing_again_replaces_the_mac_and_moves_it),
+        cmocka_unit_test(nothing_has_a_mac_too),
+        cmocka_unit_test(a_message_that_cannot_be_packed_gets_no_mac),
+        cmocka_unit_test(a_mac_needs_bytes_that_hold_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -109,6 +109,8 @@ static void what_is_not_understood_of_de_48_is_hidden(void **state)
         { "T9203", "48=T***" },
         { "T9299123", "48=T***" },
         { "T92x3123", "48=T***" },
+        { "Tx203123", "48=T***" },
+        { "", "48=" },
         { "9203123", "48=***" },
         { "T9902xx8701M", "48=T9902***8701M" },
         { "T8701M92", "48=T8701M***" },
@@ -129,12 +131,18 @@ static void a_line_is_one_printable_line(void **state)
     struct iso_message m;
     struct buf out;
     iso_init(&m, "0100");
-    iso_set(&m, 63, STR("a\r\nb\x1B[1m\xC3\xA9"));
-    assert_string_equal(line_of(&m, &out), "0100 63=a??b?[1m??");
+    iso_set(&m, 63, STR("a\r\nb\x1B[1m\xC3\xA9\x7F~"));
+    assert_string_equal(line_of(&m, &out), "0100 63=a??b?[1m???~");
     buf_free(&out);
     buf_init(&out, 3);
     iso_print(&m, &out);
     assert_true(out.full);
+    buf_free(&out);
+    iso_init(&m, "0100");
+    iso_set(&m, 64, STR("12345678"));
+    buf_init(&out, sizeof "0100 64=" - 1 + 15);
+    iso_print(&m, &out);
+    assert_true(out.full); /* sixteen digits */
     buf_free(&out);
 }
 
