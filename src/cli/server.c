@@ -22,7 +22,8 @@ enum {
     MERCHANTS_EVERY = 10,       /* rounds of housekeeping */
     LOG_LIMIT_BYTES = 64 << 20, /* of the write-ahead log: then it starts anew */
     SANDBOX_UP_MS = 5000,
-    SIGN_OFF_MS = 2000
+    SIGN_OFF_MS = 2000,
+    LAST_ANSWERS_MS = 1000
 };
 
 struct server {
@@ -365,9 +366,9 @@ const char *server_db(const struct server *s)
 
 /* ---- stopping ---- */
 
-static void wait_for_requests(struct server *s)
+static void wait_for_requests(struct server *s, int64_t ms)
 {
-    int64_t until = clock_mono_ns() + s->config.stop_seconds * INT64_C(1000000000);
+    int64_t until = clock_mono_ns() + ms * INT64_C(1000000);
     while (s->api_http != NULL && http_in_hand(s->api_http) > 0 && clock_mono_ns() < until)
         (void)usleep(2000);
 }
@@ -420,12 +421,13 @@ void server_stop(struct server *s)
         return;
     if (s->api_http != NULL)
         http_quiesce(s->api_http);
-    wait_for_requests(s);
+    wait_for_requests(s, s->config.stop_seconds * INT64_C(1000));
     if (s->admin_http != NULL)
         http_stop(s->admin_http);
     stop_threads(s);
     if (s->engine != NULL)
         engine_let_go(s->engine);
+    wait_for_requests(s, LAST_ANSWERS_MS); /* what it told is still being written */
     if (s->api_http != NULL)
         http_stop(s->api_http);
     close_parts(s);
