@@ -1,8 +1,8 @@
 """What becomes of payments when the host misbehaves, or the disk is full.
 
-The host is a process of its own; `gateway` waits SHORT_MS (conftest.py) for it. Where a repeat is due only after
-seconds or minutes, the business clock is moved: only a sandbox has one that moves, so `movable` is
-a sandbox whose first link is the separate host.
+The host is a process of its own; `gateway` waits SHORT_MS (conftest.py) for it. Where a repeat is
+due only after seconds or minutes, the business clock is moved: only a sandbox has one that moves,
+so `movable` is a sandbox whose first link is the separate host.
 """
 
 import concurrent.futures
