@@ -126,6 +126,9 @@ static bool open_database(struct sqlite_store *s, char *why, size_t why_size)
             return refuse(why, why_size, "%s: not enough memory", s->path);
         return refuse_error(s, why, why_size);
     }
+    /* What SQLite cannot open for writing it opens for reading, whatever the reason was. */
+    if (s->mode == STORE_WRITE && sqlite3_db_readonly(s->db, "main") != 0)
+        return refuse(why, why_size, "%s: cannot be opened for writing", s->path);
     if (sqlite3_busy_timeout(s->db, BUSY_TIMEOUT_MS) != SQLITE_OK ||
         sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)NULL) != SQLITE_OK)
         return refuse_error(s, why, why_size);

@@ -2,6 +2,7 @@
 
 #include "store/schema.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <sys/wait.h>
 
@@ -262,6 +263,35 @@ static void a_reader_opens_what_a_killed_writer_left_in_the_log(void **state)
     store_close(s);
 }
 
+/* ---- a system that says no ---- */
+
+static int opens_refused;
+
+static int open_without_descriptors(const char *path, int flags, int mode)
+{
+    if ((flags & O_ACCMODE) == O_RDWR && opens_refused++ == 0) {
+        errno = EMFILE;
+        return -1;
+    }
+    return open(path, flags, (mode_t)mode);
+}
+
+/* SQLite would go on with a connection that only reads. */
+static void a_writer_that_may_only_read_is_refused(void **state)
+{
+    struct place *p = *state;
+    store_close(try_open(p, p->url, STORE_WRITE));
+    sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+    assert_int_equal(
+        vfs->xSetSystemCall(vfs, "open", (sqlite3_syscall_ptr)(uintptr_t)open_without_descriptors),
+        SQLITE_OK);
+    opens_refused = 0;
+    assert_refused(p, STORE_WRITE, "cannot be opened for writing");
+    assert_int_equal(opens_refused, 1);
+    assert_int_equal(vfs->xSetSystemCall(vfs, "open", NULL), SQLITE_OK);
+    assert_current_and_usable(p, try_open(p, p->url, STORE_WRITE));
+}
+
 int main(void)
 {
 #define EACH(test) cmocka_unit_test_setup_teardown(test, set_up_folder, tear_down)
@@ -284,6 +314,7 @@ int main(void)
         EACH(a_sentence_that_does_not_fit_is_cut),
         EACH(closing_nothing_is_allowed),
         EACH(a_reader_opens_what_a_killed_writer_left_in_the_log),
+        EACH(a_writer_that_may_only_read_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
