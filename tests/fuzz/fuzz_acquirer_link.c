@@ -121,8 +121,8 @@ static void drain(size_t n)
     struct buf *out = link_output(s.link);
     if (n > out->n)
         n = out->n;
-    if (n > s.sent.max - s.sent.n)
-        buf_reset(&s.sent);
+    if (n > s.sent.max - s.sent.n) /* it takes no more */
+        n = s.sent.max - s.sent.n;
     buf_add(&s.sent, out->p, n);
     buf_consume(out, n);
 }
@@ -169,10 +169,17 @@ static void tell(struct input *in)
     receive(wire_frame(&s.rules, &s.answer, &s.frame));
 }
 
+/* A new connection begins with a new message. */
+static void lose_connection(void)
+{
+    link_closed(s.link, s.now_ns);
+    buf_reset(&s.sent);
+}
+
 static void settle(void)
 {
     if (link_wish(s.link) == LINK_CLOSE)
-        link_closed(s.link, s.now_ns);
+        lose_connection();
     else if (link_wish(s.link) == LINK_CONNECT)
         link_connected(s.link, s.now_ns, now_ms());
 }
@@ -207,8 +214,7 @@ static void step(struct input *in)
         drain(input_byte(in));
         break;
     case 7:
-        link_closed(s.link, s.now_ns);
-        buf_reset(&s.sent);
+        lose_connection();
         break;
     case 8:
         if (input_byte(in) == 0)
