@@ -606,13 +606,19 @@ static void stop_may_follow_resume_at_once(void **state)
     }
 }
 
+struct load {
+    _Atomic int answered;
+    _Atomic bool over; /* the server is gone: its port may be somebody else's by now */
+};
+
 /* Asks again and again, on one connection as long as it lasts, until nobody listens any more. */
-static void *keep_asking(void *counter)
+static void *keep_asking(void *of)
 {
     static _Thread_local struct reply r;
     static _Thread_local struct wire w;
+    struct load *load = of;
     unsigned port = http_port(server);
-    while ((w.fd = wire_dial(port)) >= 0) {
+    while (!atomic_load(&load->over) && (w.fd = wire_dial(port)) >= 0) {
         w.n = 0;
         for (int i = 0; i < 20; i++) {
             static const char text[] = "GET /raced?x HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -620,7 +626,7 @@ static void *keep_asking(void *counter)
                 break;
             assert_true(r.status == 200 || r.status == 503);
             if (r.status == 200)
-                atomic_fetch_add((_Atomic int *)counter, 1);
+                atomic_fetch_add(&load->answered, 1);
         }
         (void)close(w.fd);
     }
@@ -632,17 +638,18 @@ static void stop_under_load_answers_all_that_was_taken(void **state)
     (void)state;
     for (int round = 0; round < 10; round++) {
         pthread_t clients[4];
-        _Atomic int answered = 0;
+        struct load load = { .answered = 0 };
         for (size_t i = 0; i < COUNT(clients); i++)
-            assert_int_equal(pthread_create(&clients[i], NULL, keep_asking, &answered), 0);
-        WIRE_UNTIL(atomic_load(&answered) >= 40);
+            assert_int_equal(pthread_create(&clients[i], NULL, keep_asking, &load), 0);
+        WIRE_UNTIL(atomic_load(&load.answered) >= 40);
         http_quiesce(server);
         WIRE_UNTIL(http_in_hand(server) == 0);
         http_stop(server);
+        atomic_store(&load.over, true);
         for (size_t i = 0; i < COUNT(clients); i++)
             assert_int_equal(pthread_join(clients[i], NULL), 0);
         assert_int_equal(atomic_load(&resumed_calls), atomic_load(&n_racers));
-        assert_int_equal(atomic_load(&resumed_calls), atomic_load(&answered));
+        assert_int_equal(atomic_load(&resumed_calls), atomic_load(&load.answered));
         atomic_store(&n_racers, 0);
         atomic_store(&resumed_calls, 0);
         server = wire_server(routes, COUNT(routes), (struct http_limits) { 0 });
