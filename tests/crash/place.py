@@ -11,6 +11,7 @@ import contextlib
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -23,6 +24,7 @@ KILLS = int(os.environ.get("CRASH_KILLS", "100"))
 SEED = int(os.environ.get("CRASH_SEED", "20261121"))
 CLIENTS = int(os.environ.get("CRASH_CLIENTS", "8"))
 RESOLVE_SECONDS, DEATH_SECONDS = 60, 20
+FIRST_START_CALLS = 200  # more than a start makes
 
 TALLY = collections.Counter()  # of what gateways have died, in this run
 
@@ -159,3 +161,15 @@ def all_is_true(name, place, crowd, least=None, **truth):
     Truth(place, crowd, **truth).check_all()
     assert place.gateway.stop() == 0
     verify(place.data)
+
+
+def first_starts_die_until_one_lives(place, dies):
+    """dies(nth): a first start that ends at its nth call; False when it makes no such call."""
+    nth = 1
+    while dies(nth):
+        place.start().stop()
+        verify(place.data)
+        shutil.rmtree(place.data)
+        nth += 1
+        assert nth < FIRST_START_CALLS
+    assert nth > 25, "a start makes more calls than that"

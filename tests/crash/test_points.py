@@ -6,16 +6,15 @@ times, at one of its occurrences, on one data directory; then the three books mu
 """
 
 import dataclasses
-import shutil
 import signal
 
 import pytest
 
-from place import KILLS, TALLY, Life, Place, all_is_true, crowd_of
-from turnpike import call_json, verify, wait_until
+from place import (KILLS, TALLY, Life, Place, all_is_true, crowd_of,
+                   first_starts_die_until_one_lives)
+from turnpike import call_json, wait_until
 
 OCCURRENCES = max(1, KILLS // 33)
-FIRST_START_CALLS = 200  # more than a start makes
 
 
 @dataclasses.dataclass
@@ -172,11 +171,4 @@ def first_start_dies(place, points, nth):
 
 def test_a_first_start_killed_at_any_call_can_be_made_again(host, folder, points):
     place = Place(folder / "data", host, host.config(folder), "first start")
-    nth = 1
-    while first_start_dies(place, points, nth):
-        place.start().stop()
-        verify(place.data)
-        shutil.rmtree(place.data)
-        nth += 1
-        assert nth < FIRST_START_CALLS
-    assert nth > 25, "a start makes more calls than that"
+    first_starts_die_until_one_lives(place, lambda nth: first_start_dies(place, points, nth))

@@ -8,7 +8,6 @@ what it has sent, was durable before. The last tests let a sync be forgotten: th
 import os
 import pickle
 import random
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -17,7 +16,8 @@ import time
 
 import pytest
 
-from place import KILLS, TALLY, Life, Place, all_is_true, crowd_of
+from place import (KILLS, TALLY, Life, Place, all_is_true, crowd_of,
+                   first_starts_die_until_one_lives)
 from power import MODES, Power
 from preload import build
 from test_points import KEYS, LOG_ANEW, TRADE
@@ -25,7 +25,6 @@ from truth import Truth
 from turnpike import add_merchant, call_json, rows, succeeded, verify
 
 LOSSES = max(1, KILLS // 16)  # in each way, with a busy and with a calm crowd
-FIRST_START_CALLS = 200
 
 
 @pytest.fixture(scope="session", name="ledger_of_writes")
@@ -157,14 +156,7 @@ def start_dies(place, nth):
 
 
 def test_a_first_start_without_power_can_be_made_again(new_place):
-    place, nth = new_place, 1
-    while start_dies(place, nth):
-        place.start().stop()
-        verify(place.data)
-        shutil.rmtree(place.data)
-        nth += 1
-        assert nth < FIRST_START_CALLS
-    assert nth > 25, "a start makes more calls than that"
+    first_starts_die_until_one_lives(new_place, lambda nth: start_dies(new_place, nth))
 
 
 def test_the_first_sale_of_a_new_gateway_is_durable_with_all_that_it_needs(new_place):
